@@ -1,0 +1,86 @@
+"""neurofa: three-factor plasticity, from feedback alignment to target projection.
+
+Every learning rule is a composition of a signal, a route and a feedback source; see `neurofa.Rule`.
+
+Examples
+--------
+>>> import neurofa as nf
+>>> nf.rules.DRTP.signal
+'target'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import rules
+    from .io.config import load_model
+    from .io.data import Data
+    from .io.datasets import load_data
+    from .rules import Plan, lower
+    from .run import Run, train, updates
+    from .spec import (
+        DataSpec,
+        Feedback,
+        Init,
+        InputError,
+        Layer,
+        Model,
+        Network,
+        Optimiser,
+        Override,
+        Perturbation,
+        Rule,
+        Schedule,
+        Training,
+    )
+
+__version__ = "0.1.0"
+
+# a name is imported when it is first asked for, so that `import neurofa` and `neurofa --help` start at once
+_HOME = {
+    **dict.fromkeys(("DataSpec", "Feedback", "Init", "InputError", "Layer", "Model", "Network", "Optimiser"), "spec"),
+    **dict.fromkeys(("Override", "Perturbation", "Rule", "Schedule", "Training"), "spec"),
+    **dict.fromkeys(("Plan", "lower"), "rules"),
+    **dict.fromkeys(("Run", "train", "updates"), "run"),
+    "Data": "io.data",
+    "load_data": "io.datasets",
+    "load_model": "io.config",
+}
+
+__all__ = [
+    "Data",
+    "DataSpec",
+    "Feedback",
+    "Init",
+    "InputError",
+    "Layer",
+    "Model",
+    "Network",
+    "Optimiser",
+    "Override",
+    "Perturbation",
+    "Plan",
+    "Rule",
+    "Run",
+    "Schedule",
+    "Training",
+    "load_data",
+    "load_model",
+    "lower",
+    "rules",
+    "train",
+    "updates",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "rules":
+        return import_module(".rules", __name__)
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'neurofa' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

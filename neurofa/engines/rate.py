@@ -1,0 +1,359 @@
+"""The dense rate engine: a Plan in flat arrays, run by the kernels.
+
+A layer's weights lie in one vector with all others, so that an optimiser passes over contiguous memory; activities
+are neuron-major, so that a block of presynaptic neurons is contiguous in the weights and in the activities alike.
+Feedback is stored with the shape of W (n_layer, n_source); `params` shows it transposed, as B.
+"""
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numba
+import numpy as np
+
+from ..kernels import codes
+from ..kernels.codes import Buffers, Net, State
+from ..kernels.dense import BLOCK
+from ..kernels.network import advance, evaluate, follow, forward, learn, send_back
+from ..kernels.perturbed import Learned, advance_perturbed
+from ..rules import Params, Plan, derive
+from ..rules.feedback import magnitude
+from ..spec import Feedback, Init, Optimiser
+from ..spec.errors import InputError, require
+from ..spec.seeds import streams
+
+FOLLOWS = {
+    "fixed": codes.FIXED,
+    "derived": codes.FIXED,
+    "learned": codes.FIXED,
+    "transpose": codes.TRANSPOSE,
+    "sign": codes.SIGN,
+    "offset": codes.OFFSET,
+}
+LINE = 64  # bytes of a cache line
+EVALUATION_BATCH = 256
+MAX_THREADS = 8  # beyond, the partial sums of these sizes cost more than the cores give
+
+
+def aligned(n: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that begin on a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(n + LINE // itemsize, dtype)
+    shift = (-raw.ctypes.data % LINE) // itemsize
+    return raw[shift : shift + n]
+
+
+@cache
+def one_blas_thread() -> Any:
+    """Pin BLAS to one thread: the kernels bring their own, and the two together collapse."""
+    import_module("scipy.linalg.cython_blas")  # the BLAS that Numba calls must be loaded to be found
+    return import_module("threadpoolctl").threadpool_limits(1, user_api="blas")
+
+
+class RateEngine:
+    """A Plan on the dense engine.
+
+    Parameters
+    ----------
+    plan
+        From `neurofa.lower`.
+    batch_size
+        Largest number of samples in an update.
+    optimiser
+        With its weight decay.
+    seed
+        Of dropout and injected noise.
+    threads
+        Numba threads; all that Numba was started with (at most 8) if None.
+
+    Attributes
+    ----------
+    params
+        ``layers.l.W``, ``.b``, ``.B`` as views of the engine's state: they change as it learns.
+    steps
+        Updates made.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        batch_size: int,
+        optimiser: Optimiser | str = "sgd",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        one_blas_thread()
+        require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
+        self.plan, self.batch_size, self.steps = plan, batch_size, 0
+        self.optimiser = Optimiser.of(optimiser)
+        self.threads = min(MAX_THREADS, threads or numba.get_num_threads())
+        random = streams(seed)
+        self.noise = random.noise
+        self.dropout_key = int(random.dropout.integers(2**63))
+        dtype, sizes = plan.dtype, plan.sizes
+        capacity = max(batch_size, EVALUATION_BATCH)
+        layout, n_theta, n_feedback = self._layout()
+        self.net = Net(
+            layout=layout,
+            reals=np.array([[p.slope, p.dropout, p.minimum] for p in plan.projections]),
+            loss=codes.LOSSES[plan.loss],
+            signal=codes.SIGNALS[plan.signal],
+            direct=plan.route != "sequential",
+            classification=plan.task == "classification",
+            low=float(plan.targets[0]),
+            high=float(plan.targets[1]),
+            threads=self.threads,
+        )
+        kind = self.optimiser.kind
+        first = n_theta if kind in ("momentum", "nesterov", "adam") else 0
+        second = n_theta if kind in ("adam", "rmsprop") else 0
+        self._moments = (first, second)
+        # an optimiser without moments is handed the parameters in their place and leaves them alone
+        theta = aligned(n_theta, dtype)
+        self.kernel_state = State(
+            theta=theta,
+            moment1=aligned(first, dtype) if first else theta,
+            moment2=aligned(second, dtype) if second else theta,
+            grad=theta,
+            feedback=aligned(n_feedback, dtype),
+            basis=aligned(n_feedback, dtype),
+        )
+        widest = max(sizes[1:])
+        self.buffers = self._new_buffers(capacity, widest)
+        perturbation = plan.perturbation
+        self.noisy = self.buffers if perturbation is None else self._new_buffers(capacity, widest)
+        self.hyper = np.zeros((plan.n_layers, codes.HYPER_COLUMNS), dtype)
+        self.params = self._views()
+        for key, value in plan.params.items():
+            self.params[key][...] = value
+        for route in plan.feedback:
+            if route.basis is not None and route.follow in ("sign", "offset"):
+                self._stored(self.kernel_state.basis, route.layer)[...] = route.basis.T
+        self.learned = self._new_learned(capacity, n_feedback)
+
+    def _layout(self) -> tuple[np.ndarray, int, int]:
+        """Net.layout, and the lengths of the flat parameter and feedback vectors."""
+        plan, per_line = self.plan, LINE // self.plan.dtype.itemsize
+        layout = np.zeros((plan.n_layers, codes.LAYOUT_COLUMNS), np.int64)
+        routes = {route.layer: route for route in plan.feedback}
+        at = feedback_at = units = 0
+        for row, (index, projection) in zip(layout, enumerate(plan.projections), strict=True):
+            n_pre, n_post = projection.n_pre, projection.n_post
+            row[codes.N_PRE], row[codes.N_POST], row[codes.W_AT] = n_pre, n_post, at
+            at += -(-n_pre * n_post // per_line) * per_line
+            row[codes.BIAS_AT] = at if projection.bias else -1
+            at += -(-n_post // per_line) * per_line if projection.bias else 0
+            row[codes.PRE_UNITS], row[codes.POST_UNITS] = units, units + n_pre
+            units += n_pre
+            row[codes.ACTIVATION] = codes.ACTIVATIONS[projection.activation]
+            row[codes.PLASTIC] = projection.plastic
+            route = routes.get(index)
+            row[codes.SOURCE] = route.source if route else index
+            row[codes.FOLLOW] = FOLLOWS[route.follow] if route else codes.FIXED
+            row[codes.B_AT] = feedback_at
+            if route:
+                feedback_at += n_post * plan.projections[route.source].n_post
+        return layout, at, feedback_at
+
+    def _new_buffers(self, capacity: int, widest: int) -> Buffers:
+        dtype, units = self.plan.dtype, sum(self.plan.sizes) * capacity
+        return Buffers(
+            *(aligned(units, dtype) for _ in range(5)),
+            partial=aligned(self.threads * widest * capacity, dtype),
+            block=aligned(self.threads * max(BLOCK, widest), dtype).reshape(self.threads, -1),
+            losses=np.zeros(capacity),
+        )
+
+    def _new_learned(self, capacity: int, n_feedback: int) -> Learned:
+        dtype, settings = self.plan.dtype, self.plan.perturbation
+        learns = any(route.follow == "learned" for route in self.plan.feedback)
+        ridge = learns and settings is not None and settings.estimator == "ridge"
+        widest = max((self.plan.projections[r.source].n_post for r in self.plan.feedback), default=1) if ridge else 1
+        n = n_feedback if learns else 0
+        return Learned(
+            grad=aligned(n, dtype),
+            product=aligned(n, dtype),
+            residual=aligned(sum(self.plan.sizes) * capacity if learns else 0, dtype),
+            moment=np.zeros((self.plan.n_layers, widest, widest)),
+            cross=np.zeros(n if ridge else 0),
+            ridge=ridge,
+            rate=settings.learning_rate if settings else 0.0,
+            gamma=settings.ridge if settings else 0.0,
+            noise_std=settings.noise_std if settings else 1.0,
+            learns=learns,
+        )
+
+    def _stored(self, flat: np.ndarray, layer: int) -> np.ndarray:
+        """A hidden layer's part of a vector laid out as the feedback, (n_layer, n_source)."""
+        row = self.net.layout[layer]
+        n, n_source = row[codes.N_POST], self.net.layout[row[codes.SOURCE], codes.N_POST]
+        return flat[row[codes.B_AT] : row[codes.B_AT] + n * n_source].reshape(n, n_source)
+
+    def _views(self, flat: np.ndarray | None = None) -> Params:
+        """W, b and B by name, as views."""
+        theta, views = self.kernel_state.theta if flat is None else flat, {}
+        for index, row in enumerate(self.net.layout):
+            n_pre, n_post, at = row[codes.N_PRE], row[codes.N_POST], row[codes.W_AT]
+            views[f"layers.{index}.W"] = theta[at : at + n_pre * n_post].reshape(n_pre, n_post)
+            if row[codes.BIAS_AT] >= 0:
+                views[f"layers.{index}.b"] = theta[row[codes.BIAS_AT] : row[codes.BIAS_AT] + n_post]
+        if flat is None:
+            for route in self.plan.feedback:
+                key = f"layers.{route.layer}.B"
+                if route.follow == "transpose":
+                    views[key] = views[f"layers.{route.source}.W"].T
+                else:
+                    views[key] = self._stored(self.kernel_state.feedback, route.layer).T
+        return views
+
+    def _arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs, labels and values as the kernels take them; copies only what has another precision."""
+        x = np.ascontiguousarray(x, self.plan.dtype)
+        if self.net.classification:
+            return x, np.ascontiguousarray(y, np.int64), np.zeros((0, 1), self.plan.dtype)
+        return x, np.zeros(0, np.int64), np.ascontiguousarray(y, self.plan.dtype)
+
+    def set_rates(self, rates: tuple[float, ...]) -> None:
+        """Write the optimiser's scalars for a learning rate per layer."""
+        o = self.optimiser
+        decay1 = o.beta1 if o.kind == "adam" else o.momentum
+        decay2 = o.beta2 if o.kind == "adam" else o.alpha
+        for row, rate, projection in zip(self.hyper, rates, self.plan.projections, strict=True):
+            row[:] = (rate, o.weight_decay, decay1, decay2, o.epsilon, 1, 1, projection.minimum)
+
+    def train(
+        self, x: np.ndarray, y: np.ndarray, order: np.ndarray, first: int, last: int, rates: tuple[float, ...]
+    ) -> tuple[float, float]:
+        """Learn from batches first..last of an epoch.
+
+        Parameters
+        ----------
+        x, y
+            All samples, (n, features), and their labels (n,) or values (n, n_outputs).
+        order
+            Indices of samples, (m,) int64; batch b is ``order[b * batch_size : (b + 1) * batch_size]``.
+        first, last
+            Range of batches.
+        rates
+            Learning rate of each layer.
+
+        Returns
+        -------
+        Sums over the samples of loss and errors, before each update. The first is not finite if learning diverged.
+        """
+        arrays = self._arrays(x, y)
+        self.set_rates(rates)
+        optimiser, total, wrong = codes.OPTIMISERS[self.optimiser.kind], 0.0, 0.0
+        every = self.plan.refresh_every or (last - first)
+        while first < last:
+            stop = min(last, first + every - (self.steps % every if self.plan.refresh_every else 0))
+            loss, errors = self._run(optimiser, arrays, order, first, stop)
+            total, wrong, self.steps, first = total + loss, wrong + errors, self.steps + stop - first, stop
+            if not np.isfinite(total):
+                break
+            if self.plan.refresh_every and self.steps % every == 0:
+                self._refresh()
+        return total, wrong if self.net.classification else total
+
+    def _run(
+        self, optimiser: int, arrays: tuple[np.ndarray, ...], order: np.ndarray, first: int, last: int
+    ) -> tuple[float, int]:
+        common = (optimiser, self.hyper, *arrays, order, self.batch_size, first, last, self.dropout_key, self.steps)
+        if self.plan.perturbation is None:
+            return advance(self.net, self.kernel_state, self.buffers, *common)
+        return advance_perturbed(
+            self.net, self.kernel_state, self.buffers, self.noisy, self.learned, self.noise, *common
+        )
+
+    def _refresh(self) -> None:
+        """Renew the feedback that no kernel follows W with."""
+        for route in self.plan.feedback:
+            if route.follow == "derived" and route.feedback is not None:
+                B = derive(route.feedback, self.params, route.source, route.layer, route.basis)
+                self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
+            elif route.redraw is not None:
+                shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
+                basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
+                self._stored(self.kernel_state.basis, route.layer)[...] = basis.T
+        follow(self.net, self.kernel_state)
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+        """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
+        if len(x) == 0:
+            return float("nan"), float("nan")
+        arrays = self._arrays(x, y)
+        order = np.arange(len(x))
+        size = min(len(x), EVALUATION_BATCH)
+        total, wrong = evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, size)
+        return total / len(x), (wrong / len(x) if self.net.classification else total / len(x))
+
+    def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        """The rule's raw update for one batch: ``layers.l.dW``, ``.db``, ``.M`` (and ``.dB``); changes nothing.
+
+        Shapes: dW and db as W and b, M (n_samples, n_post), dB as B. Dropout does not act.
+        """
+        n = len(x)
+        if n > len(self.buffers.losses):
+            raise InputError(f"a batch of {n} samples is larger than the {len(self.buffers.losses)} this engine holds")
+        arrays, order = self._arrays(x, y), np.arange(n)
+        state = self.kernel_state._replace(grad=np.zeros_like(self.kernel_state.theta))
+        net = self.net._replace(reals=self.net.reals * np.array([1.0, 0.0, 1.0]))  # no dropout
+        net.reals[:, codes.MINIMUM] = -np.inf
+        for buffer in (self.buffers.modulator, self.buffers.delta):
+            buffer[:] = 0
+        if self.plan.perturbation is None:
+            forward(net, state, self.buffers, *arrays, order, 0, n, False, 0, 0, 0.0)
+            send_back(net, state, self.buffers, arrays[1], order, 0, n)
+            learn(net, state, self.buffers, codes.STORE, self.hyper, n)
+        else:
+            advance_perturbed(
+                net, state, self.buffers, self.noisy, self.learned, self.noise,
+                codes.STORE, self.hyper, *arrays, order, n, 0, 1, 0, 0,
+            )  # fmt: skip
+        result = {}
+        for key, value in self._views(state.grad).items():
+            layer, name = key.rsplit(".", 1)
+            result[f"{layer}.d{name}"] = value
+        for index, row in enumerate(self.net.layout):
+            at, n_post = row[codes.POST_UNITS] * n, row[codes.N_POST]
+            result[f"layers.{index}.M"] = self.buffers.modulator[at : at + n_post * n].reshape(n_post, n).T.copy()
+        if self.learned.learns and not self.learned.ridge:
+            for route in self.plan.feedback:
+                result[f"layers.{route.layer}.dB"] = self._stored(self.learned.grad, route.layer).T.copy()
+        return result
+
+    def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        """Activity of every layer for one batch, (n_samples, n_post) each, without dropout."""
+        n, arrays = len(x), self._arrays(x, y)
+        forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0)
+        spans = [(row[codes.POST_UNITS] * n, row[codes.N_POST]) for row in self.net.layout]
+        return [self.buffers.act[at : at + size * n].reshape(size, n).T.copy() for at, size in spans]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Moments, feedback bases and regression sums: what a run needs beside the parameters."""
+        k, arrays = self.kernel_state, {"steps": np.array(self.steps)}
+        arrays |= {"basis": k.basis, "moment": self.learned.moment, "cross": self.learned.cross}
+        if self._moments[0]:
+            arrays["moment1"] = k.moment1
+        if self._moments[1]:
+            arrays["moment2"] = k.moment2
+        return arrays
+
+    def restore(self, params: Params, state: dict[str, np.ndarray]) -> None:
+        """Go on from saved parameters and state.
+
+        Raises
+        ------
+        InputError
+            If a name or a shape differs from this engine's.
+        """
+        for what, mine, saved in (("parameter", self.params, params), ("state", self.state(), state)):
+            for key, value in mine.items():
+                fits = key in saved and saved[key].shape == value.shape
+                require(fits, f"{what} {key!r} is missing from the checkpoint or has another shape; start afresh")
+                if key == "steps":
+                    self.steps = int(saved[key])
+                else:
+                    value[...] = saved[key]

@@ -1,0 +1,192 @@
+"""What is done to a data set before training: subsets, a validation split, label noise, normalisation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..spec import DataSpec, InputError
+from ..spec.errors import require, require_choice
+from ..spec.seeds import streams
+from ..spec.training import NORMALISATIONS
+from .data import ROWS, Data
+
+
+def prepare(data: Data, spec: DataSpec, seed: int = 0, *, copy: bool = True) -> Data:
+    """Prepare `data` as `spec` says, in this order.
+
+    Classes are chosen, then training samples, then the validation set is split off; label noise reaches
+    the remaining training samples only, so that validation and test labels stay true; the statistics of a
+    normalisation are those of the remaining training samples.
+
+    Parameters
+    ----------
+    data
+        The data set as published.
+    spec
+        Its fields other than `name` and `augment` are used here.
+    seed
+        Subsets and the split use its ``subset`` stream, label noise its ``label_noise`` stream.
+    copy
+        False lets a normalisation overwrite the arrays of `data`.
+
+    Raises
+    ------
+    InputError
+        For more classes or samples than there are, and for steps that the data do not allow.
+    """
+    draws = streams(seed)
+    if spec.augment:
+        require_images(spec.augment, data.image_shape, data.name)
+    if spec.classes is not None:
+        data = class_subset(data, spec.classes, draws.subset)
+    if spec.train_samples is not None:
+        data = sample_subset(data, spec.train_samples, draws.subset)
+    if spec.validation > 0:
+        data = validation_split(data, spec.validation, draws.subset)
+    if spec.label_noise > 0:
+        data = label_noise(data, spec.label_noise, draws.label_noise)
+    if spec.normalisation != "none":
+        data = normalise(data, spec.normalisation, copy=copy)
+    return data
+
+
+def require_images(names: tuple[str, ...], image_shape: tuple[int, ...], what: str = "the data") -> None:
+    """Refuse an augmentation of data that are not images (channels, height, width)."""
+    require(
+        len(image_shape) == 3,
+        f"augment {', '.join(names)} needs images, and {what} has no image shape (channels, height, width); "
+        "leave augment out",
+    )
+
+
+def class_subset(data: Data, classes: int, rng: np.random.Generator) -> Data:
+    """Keep `classes` classes, drawn at random and relabelled from 0 in their old order."""
+    if data.task != "classification":
+        raise InputError(f"data classes needs class labels, and {data.name} is a regression; leave classes out")
+    require(
+        classes <= data.n_outputs,
+        f"data classes is {classes}, but {data.name} has {data.n_outputs} classes; ask for at most that many",
+    )
+    kept = np.sort(rng.choice(data.n_outputs, classes, replace=False))
+    new_label = np.full(data.n_outputs, -1)
+    new_label[kept] = np.arange(classes)
+    parts = {}
+    for part in ("train", "validation", "test"):
+        x, y = getattr(data, f"x_{part}"), new_label[getattr(data, f"y_{part}")]
+        rows = np.flatnonzero(y >= 0)
+        require(part == "validation" or len(rows) > 0, f"no {part} sample of {data.name} is in classes {kept.tolist()}")
+        parts[f"x_{part}"], parts[f"y_{part}"] = x[rows], y[rows]
+    return replace(data, **parts, n_outputs=classes, note=_note(data, f"classes {', '.join(map(str, kept))} only"))
+
+
+def sample_subset(data: Data, samples: int, rng: np.random.Generator) -> Data:
+    """Keep `samples` training samples, drawn at random, in their old order."""
+    count = len(data.x_train)
+    require(
+        samples <= count,
+        f"data train_samples is {samples}, but {data.name} has {count} training samples; ask for at most that many",
+    )
+    if samples == count:
+        return data
+    rows = np.sort(rng.choice(count, samples, replace=False))
+    return replace(
+        data,
+        x_train=data.x_train[rows],
+        y_train=data.y_train[rows],
+        note=_note(data, f"{samples} of {count} training samples"),
+    )
+
+
+def validation_split(data: Data, fraction: float, rng: np.random.Generator) -> Data:
+    """Move round(`fraction` * n) training samples, drawn at random, to the validation set."""
+    count = len(data.x_train)
+    held = round(fraction * count)
+    require(
+        0 < held < count,
+        f"data validation is {fraction}, which leaves {held} validation and {count - held} training samples of "
+        f"{data.name}; both need at least one",
+    )
+    order = rng.permutation(count)
+    validation, train = np.sort(order[:held]), np.sort(order[held:])
+    return replace(
+        data,
+        x_train=data.x_train[train],
+        y_train=data.y_train[train],
+        x_validation=data.x_train[validation],
+        y_validation=data.y_train[validation],
+    )
+
+
+def label_noise(data: Data, fraction: float, rng: np.random.Generator) -> Data:
+    """Replace the labels of round(`fraction` * n) training samples, each by another class, uniformly."""
+    if data.task != "classification":
+        raise InputError(f"data label_noise needs class labels, and {data.name} is a regression; leave label_noise out")
+    count = len(data.y_train)
+    noisy = round(fraction * count)
+    rows = rng.permutation(count)[:noisy]
+    labels = data.y_train.copy()
+    labels[rows] = (labels[rows] + rng.integers(1, data.n_outputs, noisy)) % data.n_outputs
+    return replace(data, y_train=labels, note=_note(data, f"{noisy} of {count} training labels replaced"))
+
+
+def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
+    """Shift and scale inputs to mean 0 and deviation 1 with the training set's statistics.
+
+    Parameters
+    ----------
+    data
+        Its `input_mean` and `input_deviation` are set in the result.
+    kind
+        ``zscore`` for each feature, ``channel`` for each image channel, or ``none``.
+    copy
+        False overwrites the arrays of `data`.
+
+    Notes
+    -----
+    The deviation is that of the population (divided by n). Where a feature or channel is constant in the
+    training set, it is only shifted.
+    """
+    require_choice("data normalisation", kind, NORMALISATIONS)
+    if kind == "none":
+        return data
+    x = data.x_train
+    mean, variance = _moments(x)
+    lowest, highest = x.min(axis=0), x.max(axis=0)
+    if kind == "channel":
+        require(
+            len(data.image_shape) == 3,
+            f"data normalisation 'channel' needs images, and {data.name} has no image shape; use 'zscore'",
+        )
+        channels = data.image_shape[0]
+        means = mean.reshape(channels, -1)
+        pooled = means.mean(axis=1, keepdims=True)
+        spread = (variance.reshape(channels, -1) + (means - pooled) ** 2).mean(axis=1, keepdims=True)
+        mean, variance = (np.broadcast_to(values, means.shape).reshape(-1) for values in (pooled, spread))
+        lowest = np.broadcast_to(lowest.reshape(channels, -1).min(axis=1, keepdims=True), means.shape).reshape(-1)
+        highest = np.broadcast_to(highest.reshape(channels, -1).max(axis=1, keepdims=True), means.shape).reshape(-1)
+    # A constant feature may have a variance of rounding errors, so its extremes decide.
+    deviation = np.where(lowest == highest, 1.0, np.sqrt(variance)).astype(np.float32)
+    mean = np.where(lowest == highest, lowest, mean).astype(np.float32)
+    parts = {}
+    for part in ("train", "validation", "test"):
+        values = getattr(data, f"x_{part}")
+        values = values.copy() if copy else values
+        values -= mean
+        values /= deviation
+        parts[f"x_{part}"] = values
+    return replace(data, **parts, input_mean=mean, input_deviation=deviation)
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each feature in float64, without a float64 copy of the data."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    total = np.zeros_like(mean)
+    for start in range(0, len(x), ROWS):
+        centred = x[start : start + ROWS] - mean
+        total += np.einsum("ij,ij->j", centred, centred)
+    return mean, total / len(x)
+
+
+def _note(data: Data, text: str) -> str:
+    """The data set's note with one more remark."""
+    return f"{data.note}; {text}" if data.note else text

@@ -1,0 +1,1 @@
+"""Numba functions on arrays and integers: all dense mathematics of the rate engine. Imports nothing of neurofa's."""

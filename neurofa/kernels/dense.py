@@ -1,0 +1,198 @@
+"""Dense products with what surrounds them, each as a serial function and as a parallel one over row blocks.
+
+BLAS runs single-threaded inside; the threads are Numba's. Every chunk works on contiguous rows of W and of the
+neuron-major activities, so `np.dot(..., out=)` copies nothing. The result depends on the number of chunks in the last
+bits (partial sums), and on nothing else.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from .activations import activate
+from .codes import STORE
+from .optimisers import descend
+
+TILE = 16  # features gathered at a time: one cache line of float32
+BLOCK = 1 << 16  # elements of a gradient block: with W and two moments it stays in a core's L2 cache
+PARALLEL_WORK = 1 << 20  # multiply-adds below which starting threads costs more than it gives
+
+
+@njit(cache=True)
+def chunks_for(work, rows, threads):
+    """Number of chunks for `work` multiply-adds over `rows` rows."""
+    if work < PARALLEL_WORK:
+        return 1
+    return max(1, min(threads, rows))
+
+
+@njit(cache=True, error_model="numpy")
+def gather_rows(x, order, start, a, lo, hi):
+    """Features lo..hi of the batch's samples, transposed into ``a[lo:hi]``."""
+    for first in range(lo, hi, TILE):
+        last = min(first + TILE, hi)
+        for n in range(a.shape[1]):
+            row = x[order[start + n]]
+            for i in range(first, last):
+                a[i, n] = row[i]
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def gather_parallel(x, order, start, a, chunks):
+    for c in prange(chunks):
+        gather_rows(x, order, start, a, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def gather(x, order, start, a, chunks):
+    """The batch ``order[start : start + batch]`` of `x` (samples, features) into `a` (features, batch)."""
+    if chunks == 1:
+        gather_rows(x, order, start, a, 0, a.shape[0])
+    else:
+        gather_parallel(x, order, start, a, chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def forward_rows(W, a, out, lo, hi):
+    np.dot(W[lo:hi].T, a[lo:hi], out)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def forward_parallel(W, a, parts, chunks):
+    for c in prange(chunks):
+        forward_rows(W, a, parts[c], c * W.shape[0] // chunks, (c + 1) * W.shape[0] // chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def forward_product(W, a, parts, chunks):
+    """Partial sums of W^T a over chunks of presynaptic neurons.
+
+    Parameters
+    ----------
+    W
+        (n_pre, n_post).
+    a
+        Presynaptic activity, (n_pre, batch).
+    parts
+        Written: (chunks, n_post, batch), to be summed over chunks.
+    """
+    if chunks == 1:
+        forward_rows(W, a, parts[0], 0, W.shape[0])
+    else:
+        forward_parallel(W, a, parts, chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def activate_rows(parts, code, slope, bias, has_bias, a, d, lo, hi):
+    zero = a.dtype.type(0)
+    slope = a.dtype.type(slope)
+    for j in range(lo, hi):
+        z = parts[0, j]
+        for c in range(1, parts.shape[0]):
+            more = parts[c, j]
+            for n in range(z.size):
+                z[n] += more[n]
+        activate(code, slope, bias[j] if has_bias else zero, z, a[j], d[j])
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def activate_parallel(parts, code, slope, bias, has_bias, a, d, chunks):
+    for c in prange(chunks):
+        activate_rows(
+            parts, code, slope, bias, has_bias, a, d, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def activate_layer(parts, code, slope, bias, has_bias, a, d, chunks):
+    """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch)."""
+    if chunks == 1:
+        activate_rows(parts, code, slope, bias, has_bias, a, d, 0, a.shape[0])
+    else:
+        activate_parallel(parts, code, slope, bias, has_bias, a, d, chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def backward_rows(B, signal, modulator, slope, delta, lo, hi):
+    np.dot(B[lo:hi], signal, modulator[lo:hi])
+    for j in range(lo, hi):
+        for n in range(delta.shape[1]):
+            delta[j, n] = modulator[j, n] * slope[j, n]
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def backward_parallel(B, signal, modulator, slope, delta, chunks):
+    for c in prange(chunks):
+        backward_rows(B, signal, modulator, slope, delta, c * B.shape[0] // chunks, (c + 1) * B.shape[0] // chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def backward(B, signal, modulator, slope, delta, chunks):
+    """Modulator B s and delta = modulator * f', (n_layer, batch), of a signal s (n_source, batch).
+
+    `B` is (n_layer, n_source): W itself, or a feedback matrix stored in its shape.
+    """
+    if chunks == 1:
+        backward_rows(B, signal, modulator, slope, delta, 0, B.shape[0])
+    else:
+        backward_parallel(B, signal, modulator, slope, delta, chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def learn_rows(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch, lo, hi):
+    """Gradient of rows lo..hi of W, and at once the optimiser's step on them."""
+    n_post = delta.shape[0]
+    at, end = lo * n_post, hi * n_post
+    if optimiser == STORE:
+        np.dot(a[lo:hi], delta.T, grad[at:end].reshape(hi - lo, n_post))
+        return
+    g = scratch[: end - at]
+    np.dot(a[lo:hi], delta.T, g.reshape(hi - lo, n_post))
+    descend(optimiser, hyper, theta[at:end], first[at:end], second[at:end], g, bounded)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def learn_parallel(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch, rows, chunks):
+    n_pre = a.shape[0]
+    for c in prange(chunks):
+        end = (c + 1) * n_pre // chunks
+        for lo in range(c * n_pre // chunks, end, rows):
+            hi = min(lo + rows, end)
+            learn_rows(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch[c], lo, hi)
+
+
+@njit(cache=True, error_model="numpy")
+def learn_weights(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch, chunks):
+    """dW = a delta^T block by block, each followed by the optimiser while it is in cache.
+
+    Parameters
+    ----------
+    optimiser, hyper, bounded
+        As in `optimisers.descend`; `codes.STORE` writes the gradient to `grad` instead.
+    theta, first, second, grad
+        The layer's part of the flat vectors, (n_pre * n_post,).
+    a, delta
+        (n_pre, batch) and (n_post, batch).
+    scratch
+        (chunks, block).
+    """
+    n_pre, n_post = a.shape[0], delta.shape[0]
+    rows = max(1, min(n_pre, scratch.shape[1] // n_post))
+    if chunks == 1:
+        for lo in range(0, n_pre, rows):
+            hi = min(lo + rows, n_pre)
+            learn_rows(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch[0], lo, hi)
+    else:
+        learn_parallel(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch, rows, chunks)
+
+
+@njit(cache=True, error_model="numpy")
+def learn_bias(optimiser, hyper, theta, first, second, grad, delta, scratch):
+    """db = sum of delta over the batch, and the optimiser's step."""
+    g = grad if optimiser == STORE else scratch[: delta.shape[0]]
+    for j in range(delta.shape[0]):
+        total = delta[j, 0]
+        for n in range(1, delta.shape[1]):
+            total += delta[j, n]
+        g[j] = total
+    if optimiser != STORE:
+        descend(optimiser, hyper, theta, first, second, g, False)

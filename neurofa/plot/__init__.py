@@ -1,0 +1,27 @@
+"""Figures: functions that take and return matplotlib Axes, in one style, without touching pyplot's global state.
+
+>>> from matplotlib.figure import Figure
+>>> from neurofa.plot import learning_curves, save_figure
+>>> figure = Figure()
+>>> ax = learning_curves(figure.subplots(), {"bp": bp.history, "dfa": dfa.history})  # doctest: +SKIP
+>>> save_figure(figure, "curves.pdf")  # doctest: +SKIP
+"""
+
+from .alignment import activation_histograms, alignment_angles, alignment_by_rule, weight_alignment
+from .common import STYLE, rule_lines, save_figure, styled
+from .compare import compare_figure
+from .curves import final_errors, learning_curves
+
+__all__ = [
+    "STYLE",
+    "activation_histograms",
+    "alignment_angles",
+    "alignment_by_rule",
+    "compare_figure",
+    "final_errors",
+    "learning_curves",
+    "rule_lines",
+    "save_figure",
+    "styled",
+    "weight_alignment",
+]

@@ -1,0 +1,55 @@
+"""Rules: the published presets, feedback sources, and lowering to a Plan."""
+
+from .feedback import derive, path_weights
+from .initialise import draw
+from .lower import check, freeze, lower
+from .plan import FeedbackProjection, Params, Plan, Projection
+from .presets import (
+    ADAFA,
+    BP,
+    DFA,
+    DRTP,
+    FA,
+    MATCHING,
+    MDFA,
+    NODE_PERTURBATION,
+    NP_DFA,
+    NP_FA,
+    PRESETS,
+    PSEUDO_BP,
+    SDFA,
+    SHALLOW,
+    SIGN_FA,
+    all_named,
+    named,
+)
+
+__all__ = [
+    "ADAFA",
+    "BP",
+    "DFA",
+    "DRTP",
+    "FA",
+    "MATCHING",
+    "MDFA",
+    "NODE_PERTURBATION",
+    "NP_DFA",
+    "NP_FA",
+    "PRESETS",
+    "PSEUDO_BP",
+    "SDFA",
+    "SHALLOW",
+    "SIGN_FA",
+    "FeedbackProjection",
+    "Params",
+    "Plan",
+    "Projection",
+    "all_named",
+    "check",
+    "derive",
+    "draw",
+    "freeze",
+    "lower",
+    "named",
+    "path_weights",
+]

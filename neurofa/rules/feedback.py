@@ -1,0 +1,101 @@
+"""Feedback matrices: how each source makes B from a draw or from W."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..spec import Feedback, Init, InputError, Network
+from .initialise import draw
+
+FOLLOWS = {
+    "transpose": "transpose",
+    "random": "fixed",
+    "random_nonnegative": "fixed",
+    "initial_transpose": "fixed",
+    "sign_transpose": "sign",
+    "pseudoinverse": "derived",
+    "perturbation": "learned",
+    "matching": "offset",
+}
+
+
+def path_weights(params: Mapping[str, np.ndarray], source: int, layer: int) -> np.ndarray:
+    """Product W_{layer+1} ... W_{source}, shape (n_layer, n_source): the linear path from `layer` to `source`."""
+    path = params[f"layers.{layer + 1}.W"]
+    for index in range(layer + 2, source + 1):
+        path = path @ params[f"layers.{index}.W"]
+    return path
+
+
+def magnitude(feedback: Feedback, init: Init, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Absolute values of a sign feedback, shape (n_source, n_layer)."""
+    n_source, n_layer = shape
+    if feedback.magnitude == "unit":
+        return np.ones(shape)
+    if feedback.magnitude == "scaled":  # BioTorch's: the standard deviation of a Xavier initialisation
+        return np.full(shape, np.sqrt(2 / (n_source + n_layer)))
+    return np.abs(draw(init, shape, n_layer, n_source, rng))
+
+
+def derive(
+    feedback: Feedback, params: Mapping[str, np.ndarray], source: int, layer: int, basis: np.ndarray | None = None
+) -> np.ndarray:
+    """B, shape (n_source, n_layer), of a source that computes it from W.
+
+    Parameters
+    ----------
+    feedback
+        With source ``transpose``, ``initial_transpose``, ``sign_transpose``, ``pseudoinverse`` or ``matching``.
+    params
+        The weights, ``layers.l.W``.
+    source, layer
+        Where the signal comes from and the hidden layer it reaches.
+    basis
+        Magnitude of a sign feedback, offset of ``matching``, shape (n_source, n_layer).
+
+    Raises
+    ------
+    InputError
+        If W alone does not determine this B.
+    """
+    path = path_weights(params, source, layer)
+    if feedback.source in ("transpose", "initial_transpose"):
+        return path.T.copy()
+    if feedback.source == "pseudoinverse":
+        return np.linalg.pinv(path)
+    if feedback.source == "sign_transpose" and (basis is not None or feedback.magnitude in ("unit", "scaled")):
+        if basis is None:
+            shape = (path.shape[1], path.shape[0])
+            basis = magnitude(feedback, Init("zeros"), shape, np.random.default_rng(0))
+        return (basis * np.sign(path.T)).astype(path.dtype)
+    if feedback.source == "matching" and basis is not None:
+        return path.T + basis
+    raise InputError(
+        f"feedback {feedback.source!r} does not follow from W: give layers.{layer}.B with shape "
+        f"({path.shape[1]}, {path.shape[0]})"
+    )
+
+
+def initial(
+    feedback: Feedback,
+    network: Network,
+    params: Mapping[str, np.ndarray],
+    source: int,
+    layer: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """B as a training run begins, shape (n_source, n_layer), and the basis it will follow W with."""
+    sizes = network.sizes
+    shape = (sizes[source + 1], sizes[layer + 1])
+    init = Init.of(network.layers[layer].feedback_init)
+    if feedback.source == "sign_transpose":
+        basis = magnitude(feedback, init, shape, rng)
+        return derive(feedback, params, source, layer, basis), basis
+    if feedback.source in ("random", "random_nonnegative", "matching", "perturbation"):
+        drawn = draw(init, shape, shape[1], shape[0], rng)
+        if feedback.source == "random_nonnegative":
+            drawn = np.abs(drawn)
+        if feedback.source == "matching":
+            return drawn, drawn - path_weights(params, source, layer).T
+        return drawn, None
+    return derive(feedback, params, source, layer), None

@@ -1,0 +1,215 @@
+"""Lowering: a network and a rule become a Plan, or are refused with the reason."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..spec import Init, Network, Rule
+from ..spec.errors import InputError, require
+from ..spec.network import BOUNDED
+from ..spec.seeds import streams
+from .feedback import FOLLOWS, derive, initial
+from .initialise import draw
+from .plan import FeedbackProjection, Params, Plan, Projection
+
+MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
+
+
+def check(network: Network, rule: Rule) -> None:
+    """Refuse a combination of network and rule that makes no sense.
+
+    Raises
+    ------
+    InputError
+        Names the rule, the culprit and the remedy.
+    """
+    who, output = f"rule {rule.name!r}", network.layers[-1]
+    if rule.signal == "target":
+        require(
+            network.task == "classification",
+            f"{who} sends the class label as its signal and cannot learn a regression; use 'dfa'",
+        )
+        require(
+            output.activation in BOUNDED,
+            f"{who} replaces the error's sign by the target, which needs a bounded output; "
+            f"use sigmoid, tanh or softmax instead of {output.activation!r} on the last layer",
+        )
+    if rule.constraint == "monotone":
+        for index, layer in enumerate(network.layers[1:], start=1):
+            require(
+                not Init.of(layer.init).can_be_negative,
+                f"{who} keeps W positive from layer 1 on, but layer {index} is initialised with "
+                f"{Init.of(layer.init).kind!r}, which can be negative; use init 'zeros', 'abs_normal' or a "
+                "'uniform' with low >= 0",
+            )
+
+
+def feedforward(network: Network, seed: int, dtype: str, given: Mapping[str, np.ndarray]) -> Params:
+    """W and b of all layers: drawn from the seed's stream, or as given."""
+    rng, params = streams(seed).weights, {}
+    for index, layer in enumerate(network.layers):
+        n_pre, n_post = network.sizes[index : index + 2]
+        drawn = {"W": draw(layer.init, (n_pre, n_post), n_pre, n_post, rng)}
+        if layer.bias:
+            drawn["b"] = draw(layer.bias_init, (n_post,), n_pre, n_post, rng)
+        for name, value in drawn.items():
+            key = f"layers.{index}.{name}"
+            params[key] = fitted(key, given[key], value.shape, dtype) if key in given else value.astype(dtype)
+    return params
+
+
+def fitted(key: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """A parameter of the user's as a new array of the given shape and precision."""
+    array = np.array(value, dtype=dtype)
+    require(array.shape == shape, f"{key} has shape {array.shape}; the network needs {shape}")
+    require(bool(np.isfinite(array).all()), f"{key} holds NaN or infinite values; give finite numbers")
+    return array
+
+
+def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
+    """Source layer of the signal by hidden layer, for rules that feed back through matrices."""
+    last = len(network.layers) - 1
+    if rule.feedback_source.source == "none":
+        return {}
+    return {layer: last if rule.route == "direct" else layer + 1 for layer in range(last)}
+
+
+def check_keys(network: Network, rule: Rule, given: Mapping[str, np.ndarray]) -> None:
+    """Refuse parameters that the network does not have."""
+    known = {f"layers.{i}.W" for i in range(len(network.layers))}
+    known |= {f"layers.{i}.b" for i, layer in enumerate(network.layers) if layer.bias}
+    known |= {f"layers.{i}.B" for i in range(len(network.layers) - 1)}
+    for key in given:
+        if key not in known:
+            raise InputError(f"parameter {key!r} is not one of this network's; it has {', '.join(sorted(known))}")
+
+
+def lower(
+    network: Network,
+    rule: Rule,
+    seed: int = 0,
+    *,
+    precision: str = "float32",
+    params: Mapping[str, np.ndarray] | None = None,
+) -> Plan:
+    """Make the Plan of a network under a rule, with its initial parameters.
+
+    Parameters
+    ----------
+    network, rule
+        What to run.
+    seed
+        Of the initial parameters: W and b are the same for every rule.
+    precision
+        ``float32`` or ``float64``.
+    params
+        Initial parameters that take the place of drawn ones, keys as in `Plan`.
+
+    Raises
+    ------
+    InputError
+        If rule and network do not go together, or a parameter has the wrong name or shape.
+    """
+    check(network, rule)
+    given = params or {}
+    check_keys(network, rule, given)
+    values = feedforward(network, seed, precision, given)
+    feedback, rng, last = rule.feedback_source, streams(seed).feedback, len(network.layers) - 1
+    follow = FOLLOWS.get(feedback.source, "")
+    routes = []
+    for layer, source in feedback_keys(network, rule).items():
+        key = f"layers.{layer}.B"
+        B, basis = initial(feedback, network, values, source, layer, rng)
+        if key in given:
+            B = fitted(key, given[key], B.shape, "float64")
+            basis = None if follow != "offset" else B - values[f"layers.{source}.W"].T
+            require(
+                follow in ("fixed", "offset", "learned"),
+                f"{key} follows from W under rule {rule.name!r}; leave it out of the initial parameters",
+            )
+        if feedback.source == "perturbation" and rule.perturbation and rule.perturbation.estimator == "ridge":
+            B = np.zeros_like(B)  # the regression has seen nothing yet
+        if feedback.source == "random_nonnegative":
+            require(bool((B >= 0).all()), f"{key} holds negative values; rule {rule.name!r} needs B >= 0")
+        values[key] = B.astype(precision)
+        if basis is not None:
+            basis = basis.astype(precision)
+        # a product of several W's has no elementwise rule to follow it with
+        through = "derived" if follow in ("transpose", "sign") and source > layer + 1 else follow
+        redraw = Init.of(network.layers[layer].feedback_init) if feedback.magnitude == "batchwise_random" else None
+        routes.append(
+            FeedbackProjection(source, layer, through, basis, feedback if through == "derived" else None, redraw)
+        )
+    renewed = any(route.follow == "derived" or route.redraw for route in routes)
+    return assemble(network, rule, tuple(routes), (feedback.every or 1) if renewed else 0, values)
+
+
+def assemble(
+    network: Network, rule: Rule, routes: tuple[FeedbackProjection, ...], refresh_every: int, values: Params
+) -> Plan:
+    """The Plan of parts that are known, with its initial weights inside their bounds."""
+    projections = tuple(
+        Projection(
+            *network.sizes[i : i + 2],
+            activation=layer.activation,
+            slope=layer.slope,
+            bias=layer.bias,
+            dropout=layer.dropout,
+            plastic=layer.plastic and (rule.signal != "none" or i == len(network.layers) - 1),
+            minimum=MONOTONE_MINIMUM if rule.constraint == "monotone" and i > 0 else -math.inf,
+        )
+        for i, layer in enumerate(network.layers)
+    )
+    for index, projection in enumerate(projections):
+        if projection.minimum > -math.inf:
+            key = f"layers.{index}.W"
+            values[key] = np.maximum(values[key], values[key].dtype.type(projection.minimum))
+    return Plan(
+        projections=projections,
+        feedback=routes,
+        signal=rule.signal,
+        route=rule.route,
+        refresh_every=refresh_every,
+        perturbation=rule.perturbation,
+        loss=network.loss,
+        targets=network.target_values,
+        task=network.task,
+        params=values,
+    )
+
+
+def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Plan:
+    """The Plan at given parameters, for one update that nothing follows.
+
+    Parameters
+    ----------
+    params
+        Every W and b; B where the rule's feedback does not follow from W. A given B is used as it is, except
+        that backpropagation's is W transposed whatever is given.
+
+    Raises
+    ------
+    InputError
+        Names the parameter that is missing, unknown or has the wrong shape.
+    """
+    check(network, rule)
+    check_keys(network, rule, params)
+    precision = "float64" if all(np.asarray(v).dtype == np.float64 for v in params.values()) else "float32"
+    sizes, values = network.sizes, {}
+    for index, layer in enumerate(network.layers):
+        shapes = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}
+        for name in ("W", "b") if layer.bias else ("W",):
+            key = f"layers.{index}.{name}"
+            require(key in params, f"{key} is missing from the parameters; give an array of shape {shapes[name]}")
+            values[key] = fitted(key, params[key], shapes[name], precision)
+    feedback, routes = rule.feedback_source, []
+    for layer, source in feedback_keys(network, rule).items():
+        key, transposed = f"layers.{layer}.B", feedback.source == "transpose"
+        if key in params and not transposed:
+            values[key] = fitted(key, params[key], (sizes[source + 1], sizes[layer + 1]), precision)
+        else:
+            values[key] = derive(feedback, values, source, layer).astype(precision)
+        routes.append(FeedbackProjection(source, layer, "fixed"))
+    return assemble(network, replace(rule, constraint=None), tuple(routes), 0, values)

@@ -1,0 +1,107 @@
+"""The Plan: a network under a rule, in the only form that engines see."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec import Feedback, Init, Perturbation
+
+Params = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A feedforward projection and the neurons it ends on.
+
+    `minimum` is the lower bound of every weight after each update (-inf: none).
+    """
+
+    n_pre: int
+    n_post: int
+    activation: str
+    slope: float
+    bias: bool
+    dropout: float
+    plastic: bool
+    minimum: float
+
+
+@dataclass(frozen=True)
+class FeedbackProjection:
+    """A feedback projection: carries the signal of layer `source` to hidden layer `layer`.
+
+    Parameters
+    ----------
+    source, layer
+        Indices of projections; `source` is the output layer on a direct route and
+        ``layer + 1`` on a sequential one.
+    follow
+        What B does when W changes: ``fixed`` (nothing), ``transpose`` (is W transposed),
+        ``sign`` (is `basis` times the sign of W transposed), ``offset`` (is W transposed plus `basis`),
+        ``derived`` (computed anew from all W every `Plan.refresh_every` updates) or ``learned``.
+    basis
+        Magnitude (``sign``) or offset (``offset``), shape (n_source, n_layer).
+    feedback
+        What a ``derived`` B is computed by.
+    redraw
+        What the magnitudes are drawn from anew before each update, or None.
+    """
+
+    source: int
+    layer: int
+    follow: str
+    basis: np.ndarray | None = None
+    feedback: Feedback | None = None
+    redraw: Init | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network under a rule: projections, feedback, signal, refresh policy, initial parameters.
+
+    Parameters
+    ----------
+    projections
+        Feedforward, from the input to the output.
+    feedback
+        One for each hidden layer that receives a signal through a matrix.
+    signal
+        One of `neurofa.spec.rule.SIGNALS`.
+    route
+        One of `neurofa.spec.rule.ROUTES`.
+    refresh_every
+        Updates between two renewals of B from outside the update itself; 0 for never.
+    perturbation
+        Noise for learned feedback or for a loss change, or None.
+    loss, targets, task
+        As in `neurofa.Network`.
+    params
+        ``layers.l.W`` (n_pre, n_post), ``layers.l.b`` (n_post,), ``layers.l.B`` (n_source, n_post)
+        as initialised, in the plan's precision.
+    """
+
+    projections: tuple[Projection, ...]
+    feedback: tuple[FeedbackProjection, ...]
+    signal: str
+    route: str
+    refresh_every: int
+    perturbation: Perturbation | None
+    loss: str
+    targets: tuple[float, float]
+    task: str
+    params: Params
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from the input to the output."""
+        return (self.projections[0].n_pre, *(p.n_post for p in self.projections))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Precision of the parameters."""
+        return self.params["layers.0.W"].dtype
+
+    @property
+    def n_layers(self) -> int:
+        """Number of feedforward projections."""
+        return len(self.projections)

@@ -1,0 +1,27 @@
+"""The one exception for input that cannot be used, and helpers that word its messages."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Input that cannot be used: names the culprit and the remedy in one line.
+
+    The command line prints it on stderr and exits with status 2.
+    """
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `InputError` with `message` unless `condition` holds."""
+    if not condition:
+        raise InputError(message)
+
+
+def require_choice(what: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise `InputError` unless `value` is one of `allowed`, with the nearest name as a hint."""
+    names = list(allowed)
+    if value in names:
+        return
+    near = get_close_matches(str(value), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise InputError(f"{what} {value!r} is unknown{hint}; choose one of: {', '.join(names)}")

@@ -1,0 +1,230 @@
+"""What a fully-connected network is: layers with their activations and initialisers, a loss, a task."""
+
+import math
+from dataclasses import dataclass, replace
+
+from .errors import InputError, require, require_choice
+from .rule import STRICT
+
+ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu", "softmax")
+LOSSES = ("bce", "cce", "mse", "half_sse", "exponential")
+TASKS = ("classification", "regression")
+INITS = (
+    "zeros",
+    "he_uniform",
+    "he_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "scaled_uniform",
+    "uniform",
+    "normal",
+    "abs_normal",
+)
+BOUNDED = ("tanh", "sigmoid", "hard_tanh", "softmax")
+
+
+@dataclass(frozen=True)
+class Init:
+    """How a matrix or a bias is drawn.
+
+    Parameters
+    ----------
+    kind
+        ``zeros``; ``he_uniform`` U(+-sqrt(6/fan_in)), ``he_normal`` N(0, 2/fan_in),
+        ``xavier_uniform`` U(+-sqrt(6/(fan_in+fan_out))), ``xavier_normal`` N(0, 2/(fan_in+fan_out)),
+        ``scaled_uniform`` U(+-1/sqrt(fan_in)) (PyTorch's Linear default); ``uniform`` on
+        [low, high]; ``normal`` N(0, std^2); ``abs_normal`` its absolute value. For W of shape
+        (n_pre, n_post) fan_in = n_pre; a bias has the fans of its W; for B of shape (n_source, n_layer)
+        fan_in = n_layer, the width of the layer it feeds, and fan_out = n_source.
+    low, high
+        Bounds of ``uniform``.
+    std
+        Of ``normal`` and ``abs_normal``.
+    """
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    std: float | None = None
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("init", self.kind, INITS)
+        if self.kind == "uniform":
+            require(
+                self.low is not None and self.high is not None and -math.inf < self.low <= self.high < math.inf,
+                "init 'uniform' needs finite bounds, as in {kind='uniform', low=-0.1, high=0.1}",
+            )
+        else:
+            require(self.low is None and self.high is None, f"init {self.kind!r} takes no low and high; leave them out")
+        if self.kind in ("normal", "abs_normal"):
+            require(
+                self.std is not None and 0 <= self.std < math.inf,
+                f"init {self.kind!r} needs a standard deviation, as in {{kind={self.kind!r}, std=0.1}}",
+            )
+        else:
+            require(self.std is None, f"init {self.kind!r} takes no std; leave it out")
+
+    @staticmethod
+    def of(value: "Init | str") -> "Init":
+        """Take an initialiser by its name, or an `Init` as it is."""
+        return value if isinstance(value, Init) else Init(value)
+
+    @property
+    def can_be_negative(self) -> bool:
+        """Whether a drawn value can be below zero."""
+        if self.kind == "uniform":
+            return self.low is not None and self.low < 0
+        return self.kind not in ("zeros", "abs_normal")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One fully-connected layer: z = a W + b, then the activation.
+
+    Parameters
+    ----------
+    units
+        Number of neurons.
+    activation
+        ``identity``, ``tanh``, ``sigmoid``, ``hard_tanh``, ``relu``, ``leaky_relu`` or ``softmax``.
+    slope
+        Of ``leaky_relu`` below zero.
+    bias
+        Whether the layer has a bias.
+    init, bias_init, feedback_init
+        How W, b and the feedback B that reaches this layer are drawn: an `Init` or its kind.
+    dropout
+        Probability that an input of this layer is silenced in training; the others are
+        divided by 1 - dropout.
+    plastic
+        False keeps W and b as they were drawn.
+    """
+
+    units: int
+    activation: str = "tanh"
+    slope: float = 0.01
+    bias: bool = True
+    init: Init | str = "scaled_uniform"
+    bias_init: Init | str = "scaled_uniform"
+    feedback_init: Init | str = "he_uniform"
+    dropout: float = 0.0
+    plastic: bool = True
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require(self.units >= 1, f"layer units is {self.units}; it must be at least 1")
+        require_choice("layer activation", self.activation, ACTIVATIONS)
+        require(0 <= self.slope < math.inf, f"layer slope is {self.slope}; it must be at least 0 and finite")
+        require(0 <= self.dropout < 1, f"layer dropout is {self.dropout}; it must be in [0, 1)")
+        for name in ("init", "bias_init", "feedback_init"):
+            object.__setattr__(self, name, Init.of(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully-connected feedforward network with its loss.
+
+    Parameters
+    ----------
+    inputs
+        Number of input features.
+    layers
+        From the first hidden layer to the output layer.
+    loss
+        ``bce`` (sigmoid output; mean over outputs), ``cce`` (softmax output; sum over classes),
+        ``mse`` (mean over outputs), ``half_sse`` (half the sum of squares) or ``exponential``
+        (sum over outputs of exp(-t y), targets -1 and 1); every loss is a mean over the batch.
+    targets
+        Values of an output for the wrong and for the right class; (-1, 1) for ``exponential`` and
+        (0, 1) otherwise, unless given.
+    task
+        ``classification`` (integer labels) or ``regression`` (a row of numbers for each sample).
+
+    Raises
+    ------
+    InputError
+        For unknown names and for losses and output activations that do not fit.
+    """
+
+    inputs: int
+    layers: tuple[Layer, ...]
+    loss: str = "bce"
+    targets: tuple[float, float] | None = None
+    task: str = "classification"
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        require(self.inputs >= 1, f"network inputs is {self.inputs}; it must be at least 1")
+        require(len(self.layers) >= 1, "network layers is empty; give at least the output layer")
+        require_choice("network loss", self.loss, LOSSES)
+        require_choice("network task", self.task, TASKS)
+        if self.targets is None:
+            object.__setattr__(self, "targets", (-1.0, 1.0) if self.loss == "exponential" else (0.0, 1.0))
+        output = self.layers[-1].activation
+        for index, layer in enumerate(self.layers[:-1]):
+            require(
+                layer.activation != "softmax", f"layer {index}: softmax is for the output layer only; use tanh or relu"
+            )
+        for loss, activation in (("bce", "sigmoid"), ("cce", "softmax")):
+            require(
+                self.loss != loss or output == activation,
+                f"loss {loss!r} needs a {activation} output, not {output!r}; set the last layer's activation",
+            )
+        require(
+            output != "softmax" or self.loss == "cce", f"a softmax output needs loss 'cce', not {self.loss!r}; set loss"
+        )
+        if self.loss in ("bce", "cce"):
+            require(
+                self.targets == (0.0, 1.0),
+                f"loss {self.loss!r} takes targets (0, 1), not {self.targets}; leave them out",
+            )
+            require(
+                self.task == "classification", f"loss {self.loss!r} is for classification; use 'mse' for regression"
+            )
+        if self.loss == "exponential":
+            require(self.targets == (-1.0, 1.0), f"loss 'exponential' takes targets (-1, 1), not {self.targets}")
+            require(self.task == "classification", "loss 'exponential' is for classification; use 'mse' for regression")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from the input to the output."""
+        return (self.inputs, *(layer.units for layer in self.layers))
+
+    @property
+    def target_values(self) -> tuple[float, float]:
+        """Output values of the wrong and of the right class."""
+        assert self.targets is not None
+        return self.targets
+
+    @staticmethod
+    def dense(
+        sizes: tuple[int, ...],
+        hidden: str = "tanh",
+        output: str = "sigmoid",
+        loss: str = "bce",
+        *,
+        task: str = "classification",
+        targets: tuple[float, float] | None = None,
+        output_init: Init | str | None = None,
+        **layer: object,
+    ) -> "Network":
+        """A network from its widths; further keywords go to every `Layer`.
+
+        Examples
+        --------
+        >>> import neurofa as nf
+        >>> nf.Network.dense((784, 500, 10)).sizes
+        (784, 500, 10)
+        """
+        if len(sizes) < 2:
+            raise InputError(f"sizes is {sizes}; give at least the input and the output width")
+        layers = [Layer(n, hidden, **layer) for n in sizes[1:-1]]  # type: ignore[arg-type]
+        last = Layer(sizes[-1], output, **layer)  # type: ignore[arg-type]
+        if output_init is not None:
+            last = replace(last, init=output_init)
+        return Network(sizes[0], (*layers, last), loss, targets, task)

@@ -1,0 +1,241 @@
+"""How a network is trained, on which data, and a published architecture with both."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .errors import InputError, require, require_choice
+from .network import Network
+from .rule import STRICT, Perturbation, Rule
+
+OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
+SCHEDULES = ("step", "plateau")
+PRECISIONS = ("float32", "float64")
+NORMALISATIONS = ("none", "zscore", "channel")
+AUGMENTATIONS = ("flip", "elastic")
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """An optimiser with PyTorch's conventions and defaults.
+
+    Parameters
+    ----------
+    kind
+        ``sgd``, ``momentum`` (heavy ball), ``nesterov``, ``adam`` or ``rmsprop``.
+    momentum
+        Of ``momentum`` and ``nesterov``.
+    beta1, beta2
+        Decay of Adam's first and second moment.
+    alpha
+        Decay of RMSprop's second moment.
+    epsilon
+        Added to the root of the second moment.
+    weight_decay
+        L2 penalty: weight_decay * W is added to the update's direction, biases included.
+    """
+
+    kind: str = "adam"
+    momentum: float = 0.9
+    beta1: float = 0.9
+    beta2: float = 0.999
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("optimiser", self.kind, OPTIMISERS)
+        for name in ("momentum", "beta1", "beta2", "alpha"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"optimiser {name} is {value}; it must be in [0, 1)")
+        require(0 < self.epsilon < math.inf, f"optimiser epsilon is {self.epsilon}; it must be positive")
+        require(0 <= self.weight_decay < math.inf, f"optimiser weight_decay is {self.weight_decay}; it must be >= 0")
+
+    @staticmethod
+    def of(value: "Optimiser | str") -> "Optimiser":
+        """Take an optimiser by its kind, or an `Optimiser` as it is."""
+        return value if isinstance(value, Optimiser) else Optimiser(value)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How learning rates fall: ``step`` (times `factor` every `every` epochs, or at `milestones`)
+    or ``plateau`` (times `factor` after `patience` epochs without a better validation loss, or
+    training loss where there is no validation set)."""
+
+    kind: str
+    factor: float = 0.1
+    every: int | None = None
+    milestones: tuple[int, ...] = ()
+    patience: int = 10
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("schedule", self.kind, SCHEDULES)
+        require(0 < self.factor <= 1, f"schedule factor is {self.factor}; it must be in (0, 1]")
+        require(self.patience >= 1, f"schedule patience is {self.patience}; it must be at least 1 epoch")
+        if self.kind == "step":
+            require(
+                (self.every is None) != (not self.milestones),
+                "schedule 'step' needs either every (epochs) or milestones (list of epochs)",
+            )
+            require(self.every is None or self.every >= 1, f"schedule every is {self.every}; it must be at least 1")
+        else:
+            require(self.every is None and not self.milestones, "schedule 'plateau' takes factor and patience only")
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training protocol.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training set; 0 evaluates the untrained network.
+    batch_size
+        Samples an update; 1 for online learning, 0 for the full training set.
+    learning_rate
+        One for all layers, or one for each.
+    optimiser
+        An `Optimiser` or its kind.
+    schedule
+        How the learning rate falls, or None.
+    early_stopping
+        Epochs without a better validation error before training stops (None: never). The
+        parameters of the best epoch are kept.
+    shuffle
+        Whether each epoch has its own order.
+    report_last
+        Epochs over whose end the reported test error is averaged (10 in Frenkel 2021).
+    precision
+        ``float32`` or ``float64``.
+    """
+
+    epochs: int = 10
+    batch_size: int = 60
+    learning_rate: float | tuple[float, ...] = 1e-3
+    optimiser: Optimiser | str = "adam"
+    schedule: Schedule | None = None
+    early_stopping: int | None = None
+    shuffle: bool = True
+    report_last: int = 1
+    precision: str = "float32"
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "optimiser", Optimiser.of(self.optimiser))
+        require(self.epochs >= 0, f"training epochs is {self.epochs}; it must be at least 0")
+        require(self.batch_size >= 0, f"training batch_size is {self.batch_size}; use 1 or more, or 0 for all samples")
+        require(self.report_last >= 1, f"training report_last is {self.report_last}; it must be at least 1 epoch")
+        require_choice("training precision", self.precision, PRECISIONS)
+        rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (self.learning_rate,)
+        for rate in rates:
+            require(0 <= rate < math.inf, f"training learning_rate is {rate}; it must be finite and not negative")
+        require(
+            self.early_stopping is None or self.early_stopping >= 1,
+            f"training early_stopping is {self.early_stopping}; it must be at least 1 epoch",
+        )
+
+    def rates(self, n_layers: int) -> tuple[float, ...]:
+        """The learning rate of each of `n_layers` layers."""
+        if not isinstance(self.learning_rate, tuple):
+            return (float(self.learning_rate),) * n_layers
+        if len(self.learning_rate) != n_layers:
+            raise InputError(
+                f"training learning_rate has {len(self.learning_rate)} values for {n_layers} layers; "
+                "give one for all, or one for each"
+            )
+        return tuple(float(rate) for rate in self.learning_rate)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which data, and how they are prepared.
+
+    Parameters
+    ----------
+    name
+        A name of `neurofa data list`, or the path of an ``.npz`` file.
+    classes
+        Number of classes to keep, drawn by seed (None: all), relabelled from 0.
+    train_samples
+        Number of training samples to keep, drawn by seed (None: all).
+    validation
+        Fraction of the training set held out for validation.
+    label_noise
+        Fraction of training labels replaced by another class, drawn by seed.
+    normalisation
+        ``none`` (as published; image pixels in [0, 1]), ``zscore`` (each feature, with the training set's
+        mean and deviation) or ``channel`` (each image channel).
+    augment
+        Training-set augmentation, renewed each epoch: ``flip`` (half of the images, left to
+        right), ``elastic`` (smooth random displacement).
+    """
+
+    name: str = "digits"
+    classes: int | None = None
+    train_samples: int | None = None
+    validation: float = 0.0
+    label_noise: float = 0.0
+    normalisation: str = "none"
+    augment: tuple[str, ...] = ()
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require(self.classes is None or self.classes >= 2, f"data classes is {self.classes}; it must be at least 2")
+        require(
+            self.train_samples is None or self.train_samples >= 1,
+            f"data train_samples is {self.train_samples}; it must be at least 1",
+        )
+        require(0 <= self.validation < 1, f"data validation is {self.validation}; it must be a fraction in [0, 1)")
+        require(0 <= self.label_noise <= 1, f"data label_noise is {self.label_noise}; it must be a fraction in [0, 1]")
+        require_choice("data normalisation", self.normalisation, NORMALISATIONS)
+        for name in self.augment:
+            require_choice("data augment", name, AUGMENTATIONS)
+
+
+@dataclass(frozen=True)
+class Override:
+    """What takes the place of a model's network, training or of the rule's perturbation for one rule."""
+
+    network: Network | None = None
+    training: Training | None = None
+    perturbation: Perturbation | None = None
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Model:
+    """A published architecture: network, training protocol, data, and each rule's own settings.
+
+    Parameters
+    ----------
+    network, training, data
+        The architecture, the protocol and the data that all rules share.
+    rules
+        By rule name, what takes the place of the shared settings (such as learning rates).
+    title, source
+        What it is, and the paper, table or section it comes from.
+    """
+
+    network: Network
+    training: Training = field(default_factory=Training)
+    data: DataSpec = field(default_factory=DataSpec)
+    rules: Mapping[str, Override] = field(default_factory=dict)
+    title: str = ""
+    source: str = ""
+
+    __pydantic_config__ = STRICT
+
+    def for_rule(self, rule: Rule) -> tuple[Network, Training, Rule]:
+        """Network, training and rule with the rule's own settings of this model in place."""
+        own = self.rules.get(rule.name, Override())
+        if own.perturbation is not None:
+            rule = replace(rule, perturbation=own.perturbation)
+        return own.network or self.network, own.training or self.training, rule
