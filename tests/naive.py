@@ -81,10 +81,15 @@ def forward(network, params, x, noise=None, noise_std=0.0):
 
 
 def target_of(network, answer):
-    """What the outputs should be for one sample: answer is a label, or a row of numbers in a regression."""
+    """What the outputs should be for one sample: answer is a label, or a row of numbers in a regression.
+
+    A single output tells two classes apart: it is right to be high for label 1.
+    """
     if network.task == "regression":
         return np.asarray(answer, dtype=np.float64)
     wrong, right = network.target_values
+    if network.layers[-1].units == 1:
+        return np.array([right if answer == 1 else wrong])
     target = np.full(network.layers[-1].units, wrong)
     target[int(answer)] = right
     return target
@@ -117,8 +122,13 @@ def loss(network, params, x, y):
 
 
 def test_error(network, params, x, y):
-    """Fraction of samples whose largest output is not their label's."""
+    """Fraction of samples whose largest output is not their label's.
+
+    A single output says 1 where it is above the middle of its two targets.
+    """
     _, a = forward(network, params, x)
+    if network.layers[-1].units == 1:
+        return float(np.mean([int(a[-1][n, 0] > np.mean(network.target_values)) != y[n] for n in range(len(x))]))
     return float(np.mean([np.argmax(a[-1][n]) != y[n] for n in range(len(x))]))
 
 
@@ -200,6 +210,8 @@ def output_signal(network, rule, e, y):
         elif rule.signal == "error_sign":
             weight = 1 / n_outputs if network.loss in ("bce", "mse") else 1.0
             signal[n] = np.sign(e[n]) * weight / n_samples
+        elif rule.signal == "target" and n_outputs == 1:
+            signal[n, 0] = (1 if y[n] == 1 else 0) / n_samples
         elif rule.signal == "target":
             signal[n, int(y[n])] = 1 / n_samples
         else:

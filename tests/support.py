@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from neurofa.io.data import Data
 from neurofa.rules import lower
-from neurofa.spec import Init, Layer, Network
+from neurofa.spec import Init, Layer, Network, Training
 
 MNIST = Path(os.environ.get("NEUROFA_DATA", "")) / "mnist"
 needs_mnist = pytest.mark.skipif(
@@ -53,9 +54,10 @@ def networks(draw, rule):
     regression = loss in ("mse", "half_sse") and rule.signal != "target" and draw(st.booleans())
     targets = draw(st.sampled_from([None, (-0.9, 0.9)])) if loss in ("mse", "half_sse") else None
     hidden = draw(st.lists(st.sampled_from(ACTIVATIONS), max_size=3))
+    fewest = [1] * len(hidden) + [2 if loss == "cce" else 1]  # a softmax of one output is always 1
     layers = tuple(
-        layer_for(rule, index, draw(st.integers(1, 7)), name, bias=draw(st.booleans()), slope=draw(st.floats(0, 0.9)))
-        for index, name in enumerate([*hidden, output])
+        layer_for(rule, index, draw(st.integers(n, 7)), name, bias=draw(st.booleans()), slope=draw(st.floats(0, 0.9)))
+        for index, (name, n) in enumerate(zip([*hidden, output], fewest, strict=True))
     )
     return Network(draw(st.integers(1, 7)), layers, loss, targets, "regression" if regression else "classification")
 
@@ -75,7 +77,36 @@ def batch_for(network, n_samples, seed=0):
     x = rng.normal(size=(n_samples, network.inputs)).astype(np.float32)
     if network.task == "regression":
         return x, rng.normal(size=(n_samples, network.layers[-1].units)).astype(np.float32)
-    return x, rng.integers(network.layers[-1].units, size=n_samples)
+    return x, rng.integers(classes_of(network), size=n_samples)
+
+
+def classes_of(network):
+    """Number of classes that a network's outputs tell apart: two for a single output."""
+    return max(2, network.layers[-1].units)
+
+
+def data_for(network, n_train=23, n_test=7, seed=0):
+    """Random training and test data for a network; no validation set."""
+    x, y = batch_for(network, n_train + n_test, seed)
+    y = y.astype(np.float32 if network.task == "regression" else np.int64)
+    return Data(
+        x_train=np.ascontiguousarray(x[:n_train]),
+        y_train=y[:n_train],
+        x_test=np.ascontiguousarray(x[n_train:]),
+        y_test=y[n_train:],
+        x_validation=x[:0],
+        y_validation=y[:0],
+        name="random",
+        task=network.task,
+        n_outputs=classes_of(network) if network.task == "classification" else network.layers[-1].units,
+        image_shape=(),
+    )
+
+
+def protocol(**options):
+    """Three epochs of batches of 5 in order, in float64: with 23 samples the last batch has 3."""
+    defaults = {"epochs": 3, "batch_size": 5, "learning_rate": 0.1, "optimiser": "sgd"}
+    return Training(**{**defaults, "shuffle": False, "precision": "float64", **options})
 
 
 def without_feedback(params):

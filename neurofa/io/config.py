@@ -19,7 +19,7 @@ or by ``inputs`` and a ``[[network.layers]]`` table for each layer, in which cas
 ``[rules.NAME.training]``, ``[rules.NAME.network]`` and ``[rules.NAME.perturbation]`` hold what differs
 for one rule. In the first, keys replace those of ``[training]``. In the second, ``layer``,
 ``output_layer`` and ``layers`` (one table for each layer) are laid, in this order, over the finished layers
-of ``[network]``. In all of them a misspelt key or a value of a wrong type is refused with one line.
+of ``[network]``. Names of rules are checked where the rules are known.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 from ..spec import DataSpec, InputError, Layer, Model, Network, Override, Perturbation, Training
 from ..spec.errors import require_choice
@@ -44,7 +44,6 @@ TOP_KEYS = ("title", "source", "network", "training", "data", "rules")
 NETWORK_KEYS = ("sizes", "hidden", "output", "inputs", "layers", "layer", "output_layer", "loss", "targets", "task")
 SHORTHAND = ("sizes", "hidden", "output")
 EXPLICIT = ("inputs", "layers")
-RULE_KEYS = ("network", "training", "perturbation")
 RULE_NETWORK_KEYS = ("hidden", "output", "layer", "output_layer", "layers", "loss", "targets", "task")
 EXPECTED = {
     "int": "a whole number",
@@ -53,10 +52,11 @@ EXPECTED = {
     "bool": "true or false",
     "tuple": "a list",
     "dataclass": "a table",
-    "none": "absent",
 }
 
 Table = dict[str, Any]
+Keys = tuple[str | int, ...]
+Spec = TypeVar("Spec")
 
 
 def models_folder() -> Path:
@@ -117,7 +117,6 @@ def spec_hash(*objects: Any) -> str:
 
     Examples
     --------
-    >>> from neurofa.spec import Network
     >>> spec_hash(Network.dense((4, 3, 2)), 0) == spec_hash(Network.dense((4, 3, 2)), 1)
     False
     """
@@ -140,7 +139,6 @@ def _canonical(value: Any) -> str:
 
 
 def _locate(path_or_name: str | os.PathLike[str]) -> Path:
-    """The file of a path or of a bundled name."""
     if not isinstance(path_or_name, str | os.PathLike):
         raise InputError(f"a model is given by a path or a name, not by {path_or_name!r}")
     text = os.fspath(path_or_name)
@@ -148,13 +146,13 @@ def _locate(path_or_name: str | os.PathLike[str]) -> Path:
     stem = path.name.removesuffix(SUFFIX)
     bundled = models_folder() / f"{stem}{SUFFIX}"
     bare = text == path.name and stem != ""
-    if bare and text == stem and bundled.is_file():  # before the path: a folder `digits` must not hide the model
+    if bare and text == stem and os.path.isfile(bundled):  # before the path: a folder `digits` must not hide the model
         return bundled
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the methods of Path, says no to a name that cannot be one
         raise InputError(f"{text}: is a folder; give a model's TOML file or the name of a bundled model")
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if bare and bundled.is_file():
+    if bare and os.path.isfile(bundled):
         return bundled
     names = bundled_models()
     near = get_close_matches(stem, names, n=3, cutoff=0.7)
@@ -216,18 +214,19 @@ def _model(table: Table, where: _Where) -> Model:
     training = _validate(Training, settings, "training", where)
     where.call("training.learning_rate", training.rates, len(network.layers))
     rules = {}
+    readers: dict[str, tuple[Callable[..., Any], Table]] = {
+        "network": (_rule_network, base),
+        "training": (_rule_training, settings),
+        "perturbation": (_rule_perturbation, {}),
+    }
     for name, own in where.table(table.get("rules", {}), "rules").items():
         key = f"rules.{name}"
-        where.table(own, key, RULE_KEYS)
-        override = Override(
-            network=_rule_network(base, own["network"], f"{key}.network", where) if "network" in own else None,
-            training=_rule_training(settings, own["training"], f"{key}.training", where) if "training" in own else None,
-            perturbation=_validate(Perturbation, own["perturbation"], f"{key}.perturbation", where)
-            if "perturbation" in own
-            else None,
-        )
-        where.call(f"{key}.training.learning_rate", (override.training or training).rates, len(network.layers))
-        rules[name] = override
+        parts = {}
+        for part, delta in where.table(own, key, readers).items():
+            read, shared = readers[part]
+            parts[part] = read(shared, delta, f"{key}.{part}", where)
+        rules[name] = Override(**parts)
+        where.call(f"{key}.training.learning_rate", parts.get("training", training).rates, len(network.layers))
     data = _validate(DataSpec, table.get("data", {}), "data", where)
     return Model(network, training, data, rules, table.get("title", ""), table.get("source", ""))
 
@@ -238,10 +237,8 @@ def _network_fields(network: Any, where: _Where) -> Table:
     short = [name for name in SHORTHAND if name in network]
     explicit = [name for name in EXPLICIT if name in network]
     if short and explicit:
-        where.fail(
-            f"network.{short[0]}",
-            f"cannot stand beside {explicit[0]}; give either sizes, hidden and output, or inputs and layers",
-        )
+        remedy = "give either sizes, hidden and output, or inputs and layers"
+        where.fail(f"network.{short[0]}", f"cannot stand beside {explicit[0]}; {remedy}")
     hidden = ("units", "activation") if short else ("units",)
     common = _partial_layer(network.get("layer", {}), "network.layer", where, hidden)
     last = _partial_layer(network.get("output_layer", {}), "network.output_layer", where, hidden)
@@ -262,9 +259,7 @@ def _network_fields(network: Any, where: _Where) -> Table:
     else:
         sizes = network.get("sizes")
         if sizes is None:
-            where.fail(
-                "network.sizes", "is missing; give the widths from input to output, as in sizes = [784, 500, 10]"
-            )
+            where.fail("network.sizes", "is missing; give widths from input to output: sizes = [784, 500, 10]")
         if not (isinstance(sizes, list) and len(sizes) >= 2 and all(type(n) is int and n >= 1 for n in sizes)):
             where.fail("network.sizes", f"must be a list of at least two whole numbers from 1, not {_shown(sizes)}")
         inputs, widths = sizes[0], sizes[1:]
@@ -277,13 +272,13 @@ def _network_fields(network: Any, where: _Where) -> Table:
 def _activation(table: Table, name: str, default: str, where: _Where, key: str = "network") -> str:
     value = table.get(name, default)
     where.call(f"{key}.{name}", require_choice, "activation", value, ACTIVATIONS)
-    return value
+    return str(value)
 
 
-def _partial_layer(table: Any, key: str, where: _Where, hidden: tuple[str, ...] = ("units",)) -> Table:
+def _partial_layer(given: Any, key: str, where: _Where, hidden: tuple[str, ...] = ("units",)) -> Table:
     """A table with some fields of `Layer`, checked; `hidden` are fields that it must not have."""
     names = [field.name for field in dataclasses.fields(Layer) if field.name not in hidden]
-    where.table(table, key, names)
+    table = where.table(given, key, names)
     _validate(Layer, {"units": 1} | table, key, where)
     return table
 
@@ -303,9 +298,7 @@ def _rule_network(base: Table, delta: Any, key: str, where: _Where) -> Network:
     if "layers" in delta:
         own = delta["layers"]
         if not (isinstance(own, list) and len(own) == len(layers)):
-            where.fail(
-                f"{key}.layers", f"must be a list of {len(layers)} tables, one for each layer ({{}} changes nothing)"
-            )
+            where.fail(f"{key}.layers", f"must be a list of {len(layers)} tables; {{}} leaves a layer as it is")
         own = [_partial_layer(table, f"{key}.layers[{index}]", where) for index, table in enumerate(own)]
         layers = [layer | table for layer, table in zip(layers, own, strict=True)]
     rest = {name: delta[name] for name in ("loss", "targets", "task") if name in delta}
@@ -322,6 +315,10 @@ def _rule_training(base: Table, delta: Any, key: str, where: _Where) -> Training
     return _validate(Training, merged, key, where)
 
 
+def _rule_perturbation(base: Table, delta: Any, key: str, where: _Where) -> Perturbation:
+    return _validate(Perturbation, base | where.table(delta, key), key, where)
+
+
 @cache
 def _adapter(cls: type) -> Any:
     from pydantic import TypeAdapter  # dear to import, and of no use before a file is read
@@ -329,15 +326,20 @@ def _adapter(cls: type) -> Any:
     return TypeAdapter(cls)
 
 
-def _validate(cls: type, table: Any, key: str, where: _Where) -> Any:
+def _validate(cls: type[Spec], table: Any, key: str, where: _Where) -> Spec:
     """An instance of a dataclass of the spec from a table, or the first thing that is wrong with it."""
     from pydantic import ValidationError
 
     where.table(table, key)
     try:  # JSON's strict mode takes lists for tuples and tables for dataclasses, but no bool for a number
-        return _adapter(cls).validate_json(json.dumps(table, default=str), strict=True)
+        return cast(Spec, _adapter(cast(type, cls)).validate_json(json.dumps(table, default=str), strict=True))
     except ValidationError as error:
         problems = [(_real_path(e["loc"], table, e["type"]), e) for e in error.errors(include_url=False)]
+    return _explain(cls, table, key, where, problems)
+
+
+def _explain(cls: type, table: Table, key: str, where: _Where, problems: list[tuple[Keys, Any]]) -> NoReturn:
+    """Raise for the first problem; misspelt keys come first, since they cause others."""
     for path, problem in problems:
         if problem["type"] == "unexpected_keyword_argument":
             where.fail(_dotted(key, path), _unknown(str(path[-1]), _fields_at(cls, path[:-1])))
@@ -347,25 +349,27 @@ def _validate(cls: type, table: Any, key: str, where: _Where) -> Any:
             message = str(problem["ctx"]["error"])
             named = next((word for word in message.split()[:2] if word in _fields_at(cls, path)), None)
             where.fail(_dotted(key, (*path, named) if named else path), message)
-    path = max((path for path, _ in first), key=len)
+    path = max((path for path, _ in first), key=len)  # the branch of a union that went farthest
     kinds = [problem["type"] for own, problem in first if own == path]
-    if "missing" in kinds and isinstance(path[-1], str):
+    missing = "missing" in kinds
+    if missing and isinstance(path[-1], str):
         where.fail(_dotted(key, path), "is missing")
-    value = _value_at(table, path if "missing" not in kinds else path[:-1])
-    if "missing" in kinds or "too_long" in kinds:
+    value: Any = table
+    for name in path[:-1] if missing else path:
+        value = value[name]
+    if missing or "too_long" in kinds:
         where.fail(_dotted(key, path[:1]), f"has the wrong number of values: {_shown(value)}")
     expected = dict.fromkeys(EXPECTED.get(kind.split("_")[0], kind.replace("_", " ")) for kind in kinds)
     where.fail(_dotted(key, path), f"must be {' or '.join(expected)}, not {_shown(value)}")
 
 
-def _real_path(loc: tuple[str | int, ...], table: Any, kind: str) -> tuple[str | int, ...]:
+def _real_path(loc: Keys, table: Any, kind: str) -> Keys:
     """The part of pydantic's location that exists in the file, without the names of a union's branches."""
     path: list[str | int] = []
-    value = table
+    value: Any = table
     for index, name in enumerate(loc):
-        if (isinstance(value, dict) and name in value) or (
-            isinstance(value, list) and isinstance(name, int) and name < len(value)
-        ):
+        inside = isinstance(value, list) and isinstance(name, int) and name < len(value)
+        if inside or (isinstance(value, dict) and name in value):
             value = value[name]
             path.append(name)
         elif kind == "missing" and index == len(loc) - 1:
@@ -373,17 +377,11 @@ def _real_path(loc: tuple[str | int, ...], table: Any, kind: str) -> tuple[str |
     return tuple(path)
 
 
-def _value_at(table: Any, path: tuple[str | int, ...]) -> Any:
-    for name in path:
-        table = table[name]
-    return table
-
-
 def _dotted(key: str, path: Iterable[str | int]) -> str:
     return key + "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in path)
 
 
-def _fields_at(cls: type, path: tuple[str | int, ...]) -> list[str]:
+def _fields_at(cls: type, path: Keys) -> list[str]:
     """Names of the fields that the table at `path` may have."""
     hint: Any = cls
     for name in path:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 COLUMN, PAGE = 3.5, 7.2  # widths of a printed column and a page, inches
-FORMATS = (".png", ".pdf", ".svg")
+FORMATS = (".png", ".pdf")
 BANDS = ("range", "sd", "none")
 
 BLACK, GREY, BLUE, VERMILLION = "#000000", "#777777", "#0072B2", "#D55E00"
@@ -158,7 +158,7 @@ def label_updates(ax: "Axes", largest: float) -> None:
         ax.set_xlabel("updates (thousands)")
     else:
         ax.set_xlabel("updates")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def band_opacity(n_lines: int) -> float:
@@ -199,7 +199,7 @@ def each_is_dataset(histories: Mapping[str, "xarray.Dataset"]) -> Mapping[str, "
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Save a figure in the style, atomically: PNG at 200 dots per inch, PDF or SVG by the suffix.
+    """Save a figure in the style, atomically: PNG at 200 dots per inch or PDF, by the suffix.
 
     The same figure gives the same bytes, since no date is written.
 
@@ -211,6 +211,6 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise InputError(f"cannot save a figure as {str(path)!r}; end the name in one of: {', '.join(FORMATS)}")
-    undated = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
+    undated = {"CreationDate": None} if suffix == ".pdf" else None
     with atomic_path(path) as temporary, styled():
         figure.savefig(temporary, format=suffix[1:], dpi=200, metadata=undated)

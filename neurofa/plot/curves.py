@@ -80,7 +80,7 @@ def learning_curves(
             _chance_line(ax, guess)
         ax.set_xlabel("epoch")
         ax.set_ylabel(variable_name.replace("_", " ") + (" (%)" if percent else ""))
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         if log and np.isfinite(ax.dataLim.minposy):
             ax.set_yscale("log")
         else:
@@ -142,7 +142,7 @@ def final_errors(
             text, color = "–", lines[name]["color"]
             if len(ends):
                 ax.plot(ends, np.full(len(ends), row), "o", color=color, mfc="none", mew=0.8, markersize=3.4)
-                ax.plot([ends.mean()] * 2, [row - 0.32, row + 0.32], "-", color=color, linewidth=1.6)
+                ax.plot([ends.mean()], [row], "|", color=color, markersize=9, markeredgewidth=1.6)
                 text = f"{ends.mean():.2f}" if percent else f"{ends.mean():.3g}"
             if len(ends) > 1:
                 many = True

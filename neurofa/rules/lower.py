@@ -211,5 +211,5 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
             values[key] = fitted(key, params[key], (sizes[source + 1], sizes[layer + 1]), precision)
         else:
             values[key] = derive(feedback, values, source, layer).astype(precision)
-        routes.append(FeedbackProjection(source, layer, "fixed"))
+        routes.append(FeedbackProjection(source, layer, "transpose" if transposed and source == layer + 1 else "fixed"))
     return assemble(network, replace(rule, constraint=None), tuple(routes), 0, values)

@@ -34,13 +34,21 @@ PRESETS: dict[str, Rule] = {rule.name: rule for rule in list(globals().values())
 
 
 def named(name: str) -> Rule:
-    """The preset of that name, in lower case with underscores.
+    """The preset of that name, or a rule composed as ``SIGNAL/ROUTE/FEEDBACK``.
 
     Raises
     ------
     InputError
-        If there is none; lists the names.
+        If there is no such preset (lists the names), or the composition makes no sense.
+
+    Examples
+    --------
+    >>> named("error_sign/sequential/sign_transpose").route
+    'sequential'
     """
+    if name.count("/") == 2:
+        signal, route, feedback = name.split("/")
+        return Rule(signal, route, feedback, name=name, title="composed")
     require_choice("rule", name, PRESETS)
     return PRESETS[name]
 

@@ -85,15 +85,15 @@ def imbalance(net, rule, params, x, y, layer):
     return outgoing - incoming, outgoing
 
 
-def flow(net, rule, params, x, y, eta, n_updates):
-    """Parameters after full-batch steps of plain gradient descent, all in one epoch."""
+def flow(net, rule, params, x, y, eta, n_updates, probe_every=None):
+    """A run of full-batch steps of plain gradient descent, all in one epoch."""
     x, y = np.tile(x, (n_updates, 1)), np.tile(y, (n_updates, *[1] * (y.ndim - 1)))
     few = {"x_test": x[:4], "y_test": y[:4], "x_validation": x[:0], "y_validation": y[:0]}
     data = nf.Data(x, y, **few, name="flow", task=net.task, n_outputs=net.sizes[-1], image_shape=())
     training = nf.Training(
         epochs=1, batch_size=len(x) // n_updates, learning_rate=eta, optimiser="sgd", shuffle=False, precision="float64"
     )
-    return nf.train(net, rule, data, training=training, params=given_to(rule, params)).params
+    return nf.train(net, rule, data, training=training, params=given_to(rule, params), probe_every=probe_every)
 
 
 # --- Theorem 5.2 -----------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_theorem_5_2_potential_is_constant_in_the_limit_of_small_steps(rule):
         params |= {f"layers.{i}.B": params[f"layers.{i + 1}.W"].T.copy() for i in HIDDEN}
     before, duration, drift = potentials(rule, params), 2.0, []
     for n_updates in (200, 400, 800):
-        end = flow(net, rule, params, x, y, duration / n_updates, n_updates)
+        end = flow(net, rule, params, x, y, duration / n_updates, n_updates).params
         drift.append(np.abs(potentials(rule, end) - before).sum())
     halves = [
         np.abs(np.sum(end[f"layers.{i}.W"] ** 2, axis=0) - np.sum(params[f"layers.{i}.W"] ** 2, axis=0)).sum() / 2
@@ -168,17 +168,34 @@ def test_theorem_5_2_is_violated_by_the_wrong_feedback():
     rng = np.random.default_rng(2)
     net = network()
     params, (x, y) = drawn(net, rng), samples(net, rng)
-    end = flow(net, nf.rules.FA, params, x, y, 2.0 / 800, 800)
+    end = flow(net, nf.rules.FA, params, x, y, 2.0 / 800, 800).params
     other = {f"layers.{i}.B": -params[f"layers.{i}.B"] for i in HIDDEN}
     change = potentials(nf.rules.FA, end | other) - potentials(nf.rules.FA, params | other)
     assert np.abs(change).sum() > 1
-    end = flow(net, nf.rules.BP, params, x, y, 2.0 / 800, 800)
+    end = flow(net, nf.rules.BP, params, x, y, 2.0 / 800, 800).params
     change = 0.0
     for i in HIDDEN:
         for sign, at in ((1, end), (-1, params)):
             W_next = at[f"layers.{i + 1}.W"]
             change += sign * neuron_potential(at[f"layers.{i}.W"], W_next, W_next.T, at[f"layers.{i}.b"]).sum()
     assert abs(change) > 0.1
+
+
+@pytest.mark.parametrize("rule", FOLLOW, ids=lambda rule: rule.name)
+def test_probes_record_the_conserved_potential(rule):
+    rng = np.random.default_rng(2)
+    net = network()
+    params, (x, y) = drawn(net, rng), samples(net, rng)
+    if rule is nf.rules.ADAFA:
+        params |= {f"layers.{i}.B": params[f"layers.{i + 1}.W"].T.copy() for i in HIDDEN}
+    history = flow(net, rule, params, x, y, 2.0 / 800, 800, probe_every=100).history
+    recorded = history["conservation"].values[:, HIDDEN]
+    norms = history["weight_norm"].values[:, HIDDEN] ** 2 / 2
+    assert len(recorded) >= 8
+    assert (np.ptp(recorded, axis=0) < 0.03 * np.ptp(norms, axis=0).sum()).all()
+    at_start = potentials(rule, params).reshape(-1)
+    expected = [at_start[: SIZES[1]].sum(), at_start[SIZES[1] :].sum()]
+    np.testing.assert_allclose(recorded[0], expected, atol=0.01 * norms[0].max())
 
 
 # --- Proposition 5.3 and lemma 5.4: alignment of weights and feedback --------------------------------------------

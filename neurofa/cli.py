@@ -1,0 +1,297 @@
+"""The command line. Commands import what they need when they run, so that help comes at once."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .spec.errors import InputError, require
+
+# typer has its own copy of click in some versions and click itself in others: these are the ones it raises
+UsageError, ClickException = typer.BadParameter.__mro__[1:3]
+
+app = typer.Typer(
+    name="neurofa",
+    help="Train networks by local three-factor learning rules, and compare the rules.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="List and fetch data sets.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure speed.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(bench_app, name="bench")
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the run.")]
+Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
+DataName = Annotated[
+    str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads; all cores (at most 8) unless given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+
+
+@app.callback(invoke_without_command=True)
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Train networks by local three-factor learning rules, and compare the rules."""
+    if version:
+        from . import __version__
+
+        typer.echo(f"neurofa {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")],
+    rule: Annotated[str, typer.Option(help="A rule of `neurofa rules`, or SIGNAL/ROUTE/FEEDBACK.")] = "bp",
+    mode: Annotated[str, typer.Option(help="rate")] = "rate",
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    data: DataName = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint, history and figures.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    overwrite: Overwrite = False,
+    threads: Threads = None,
+    probe_every: Annotated[
+        int | None, typer.Option(min=0, help="Updates between two probes; each epoch unless given, 0 for never.")
+    ] = None,
+) -> None:
+    """Train one model by one rule.
+
+    Example: neurofa train digits --rule drtp --epochs 10 --out runs/drtp
+    """
+    from .compare import with_data
+    from .io.config import load_model
+    from .io.datasets import load_data
+    from .io.results import environment, write_results
+    from .rules import named
+    from .run import CHECKPOINT, require_mode
+    from .run import train as run_training
+    from .terminal import reporting
+
+    require_mode(mode)
+    described, learning = with_data(load_model(model), data), named(rule)
+    folder = out or Path("neurofa-runs") / f"{Path(model).stem}-{rule.replace('/', '-')}-{seed}"
+    _check_folder(folder, CHECKPOINT, resume, overwrite)
+    loaded = load_data(described.data, seed=seed)
+    with reporting(1) as reporter:
+        run = run_training(
+            described, learning, loaded, mode, seed,
+            epochs=epochs, out=folder, resume=resume, threads=threads, probe_every=probe_every,
+            progress=lambda p: reporter.show(p.fraction, _status(rule, p)),
+        )  # fmt: skip
+    run.history.attrs |= environment()
+    write_results(folder / "results.nc", run.history)
+    figures = _train_figures(run.history, rule, folder)
+    typer.echo(f"{folder}: {CHECKPOINT}, results.nc{figures}")
+    typer.echo(
+        f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
+    )
+
+
+def _train_figures(history, rule: str, folder: Path) -> str:  # type: ignore[no-untyped-def]
+    """Draw what a run has; returns what was drawn, for the message."""
+    if not history.sizes["epoch"]:
+        return ""
+    from .compare import one_run
+    from .plot import compare_figure, save_figure
+
+    save_figure(compare_figure(one_run(history, rule)), folder / "curves.png")
+    return ", curves.png"
+
+
+def _status(name: str, p) -> str:  # type: ignore[no-untyped-def]
+    test = "" if p.test_error != p.test_error else f", test error {100 * p.test_error:.2f} %"
+    return f"{name}  epoch {p.epoch}/{p.epochs}  train error {100 * p.train_error:.2f} %{test}"
+
+
+def _check_folder(folder: Path, key: str, resume: bool, overwrite: bool) -> None:
+    """Refuse to lose what a folder holds, or to resume what is not there."""
+    require(not (resume and overwrite), "--resume and --overwrite exclude each other; choose one")
+    there = (folder / key).exists()
+    require(there or not resume, f"there is no {key} in {folder} to resume; leave --resume out, or name its --out")
+    require(
+        not there or resume or overwrite,
+        f"{folder} holds a run already; give --resume to go on, --overwrite to start afresh, or another --out",
+    )
+
+
+@app.command()
+def compare(
+    model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")] = "digits",
+    rules: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "bp,fa,dfa,drtp",
+    data: DataName = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 3,
+    epochs: Epochs = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the runs in --out.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train several rules from the same initial weights; leaves a table and a figure.
+
+    Example: neurofa compare digits --rules bp,fa,dfa,drtp,sign_fa --seeds 5
+    """
+    from .compare import FIGURE, RESULTS, TABLE, with_data
+    from .compare import compare as run_comparison
+    from .io.config import load_model
+    from .io.datasets import load_data
+    from .rules import PRESETS, all_named
+    from .terminal import reporting
+
+    described = with_data(load_model(model), data)
+    chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
+    folder = out or _unused(Path("neurofa-compare"))
+    require(not resume or folder.is_dir(), f"there is no folder {folder} to resume; leave --resume out, or name its --out")
+    if not resume:
+        _check_folder(folder, RESULTS, resume, overwrite)
+    total = len(chosen) * seeds
+    with reporting(total) as reporter:
+        comparison = run_comparison(
+            described, chosen, lambda seed: load_data(described.data, seed=seed),
+            seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
+            progress=lambda n, name, p: reporter.show(n + p.fraction, _status(f"{name} ({n + 1} of {total})", p)),
+        )  # fmt: skip
+    _show_comparison(comparison, described.title or model)
+    typer.echo(f"{folder}: {TABLE}, {RESULTS}, {FIGURE}")
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, or the first of its name with a number that is not there yet."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def _show_comparison(comparison, title: str) -> None:  # type: ignore[no-untyped-def]
+    """The means over seeds as a table on stdout."""
+    from statistics import mean, stdev
+
+    from .terminal import show_table
+
+    rows: list[dict[str, object]] = []
+    for rule, mode in dict.fromkeys((row["rule"], row["mode"]) for row in comparison.table):
+        mine = [row for row in comparison.table if (row["rule"], row["mode"]) == (rule, mode)]
+        errors = [100 * row["test_error"] for row in mine]
+        rows.append(
+            {
+                "rule": rule,
+                "mode": mode,
+                "test error, %": f"{mean(errors):.2f}" + (f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""),
+                "angle to bp, deg": f"{mean(row['alignment_deg'] for row in mine):.1f}",
+                "synops/sample": f"{mine[0]['synops_per_sample']:,.0f}",
+                "seconds": f"{mean(row['seconds'] for row in mine):.2f}",
+                "seeds": len(mine),
+            }
+        )
+    show_table(rows, title, right=list(rows[0])[2:])
+
+
+@app.command()
+def rules() -> None:
+    """List the learning rules, and how each is composed.
+
+    Example: neurofa rules
+    """
+    from .rules import PRESETS
+    from .terminal import show_table
+
+    show_table([rule.describe() for rule in PRESETS.values()])
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets, and which of them are on this machine.
+
+    Example: neurofa data list
+    """
+    from .io.datasets import available
+    from .terminal import show_table
+
+    show_table(
+        [
+            {
+                "name": info.name,
+                "train": f"{info.train:,}",
+                "test": f"{info.test:,}",
+                "inputs": info.features,
+                "outputs": info.outputs,
+                "task": info.task,
+                "here": "yes" if info.found else "no",
+                "description": info.description,
+            }
+            for info in available()
+        ],
+        right=("train", "test", "inputs", "outputs"),
+    )
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="A name of `neurofa data list`.")]) -> None:
+    """Download a data set from its publisher and check it.
+
+    Example: neurofa data fetch mnist
+    """
+    from .io.datasets import fetch
+
+    typer.echo(fetch(name))
+
+
+@bench_app.command("rate")
+def bench_rate(
+    network: Annotated[
+        str | None, typer.Option(help="Widths, such as 784-1000-10; the standard set unless given.")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Rules, separated by commas.")] = "bp,drtp",
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples an update.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adam, sgd, ...")] = None,
+    pairs: Annotated[int, typer.Option(min=3, help="Timings of each; medians are printed.")] = 7,
+    threads: Threads = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
+) -> None:
+    """Time training in rate mode; paired with PyTorch where it is installed.
+
+    Example: neurofa bench rate --network 784-1000-10
+    """
+    from .bench.rate import run_benchmark
+
+    run_benchmark(network, rule.split(","), batch, optimiser, pairs, threads, out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: exit 0 on success, 2 on bad input, 130 on Ctrl-C."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except InputError as error:
+        code = _complain(str(error))
+    except UsageError as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        code = _complain(error.format_message() + where)
+    except ClickException as error:
+        code = _complain(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; the work up to the last whole epoch is saved, --resume goes on", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    sys.exit(code or 0)
+
+
+def _complain(message: str) -> int:
+    print(f"neurofa: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What people see in a terminal: progress with the time left, tables, and one-line errors."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+PLAIN_EVERY_S = 10.0
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Reporter:
+    """Shows how far a job is: a bar on a terminal, a line now and then elsewhere (on stderr)."""
+
+    def __init__(self, total: int, bar: object | None) -> None:
+        self.total, self.bar = total, bar
+        self.began = self.said = time.monotonic()
+        self.task = bar.add_task("", total=total) if bar is not None else None  # type: ignore[attr-defined]
+
+    def show(self, done: float, text: str) -> None:
+        """Say that `done` of `total` is done, and what is going on."""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done, description=text)  # type: ignore[attr-defined]
+            return
+        now = time.monotonic()
+        if now - self.said >= PLAIN_EVERY_S:
+            self.said = now
+            left = (now - self.began) * (self.total - done) / done if done > 0 else float("nan")
+            print(f"{100 * done / self.total:3.0f} %  {text}  {clock(left)} left", file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours where there are any."""
+    if not seconds < float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@contextmanager
+def reporting(total: int) -> Iterator[Reporter]:
+    """A `Reporter` for a job of `total` parts."""
+    if not sys.stderr.isatty():
+        yield Reporter(total, None)
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Reporter(total, bar)
+
+
+def show_table(rows: Sequence[dict[str, object]], title: str = "", right: Sequence[str] = ()) -> None:
+    """Print rows as a table; the keys of the first are the columns, those in `right` are aligned to the right."""
+    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    # on a pipe the width of a table is what its content needs
+    wide = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    wide.print(table)
