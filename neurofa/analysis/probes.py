@@ -59,7 +59,8 @@ def measure(
         values["weight_cosine"][layer] = cosine(W.T, B)
         values["relative_error"][layer] = relative_error(W, B)
         values["sign_congruence"][layer] = sign_congruence(W, B)
-        if route.source == layer + 1:  # further away, no potential is conserved
+        # nothing is conserved where the signal comes from further away, or the magnitudes of B are drawn anew
+        if route.source == layer + 1 and route.redraw is None:
             values["conservation"][layer] = potential(
                 params[f"layers.{layer}.W"], W, B, params.get(f"layers.{layer}.b"), follow=route.follow
             )

@@ -45,7 +45,7 @@ NETWORK_KEYS = ("sizes", "hidden", "output", "inputs", "layers", "layer", "outpu
 SHORTHAND = ("sizes", "hidden", "output")
 EXPLICIT = ("inputs", "layers")
 RULE_NETWORK_KEYS = ("hidden", "output", "layer", "output_layer", "layers", "loss", "targets", "task")
-EXPECTED = {
+EXPECTED = {  # by the first word of pydantic's error types
     "int": "a whole number",
     "float": "a number",
     "string": "a string",
@@ -384,9 +384,8 @@ def _dotted(key: str, path: Iterable[str | int]) -> str:
 def _fields_at(cls: type, path: Keys) -> list[str]:
     """Names of the fields that the table at `path` may have."""
     hint: Any = cls
-    for name in path:
-        if isinstance(name, str):
-            hint = typing.get_type_hints(_dataclass_in(hint))[name]
+    for name in (part for part in path if isinstance(part, str)):
+        hint = typing.get_type_hints(_dataclass_in(hint))[name]
     found = _dataclass_in(hint)
     return [field.name for field in dataclasses.fields(found)] if found else []
 

@@ -62,7 +62,8 @@ def derive(
     if feedback.source in ("transpose", "initial_transpose"):
         return path.T.copy()
     if feedback.source == "pseudoinverse":
-        return np.linalg.pinv(path)
+        # singular values that are rounding alone count as zero, in single precision too
+        return np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
     if feedback.source == "sign_transpose" and (basis is not None or feedback.magnitude in ("unit", "scaled")):
         if basis is None:
             shape = (path.shape[1], path.shape[0])

@@ -211,5 +211,6 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
             values[key] = fitted(key, params[key], (sizes[source + 1], sizes[layer + 1]), precision)
         else:
             values[key] = derive(feedback, values, source, layer).astype(precision)
-        routes.append(FeedbackProjection(source, layer, "transpose" if transposed and source == layer + 1 else "fixed"))
+        learned = "learned" if feedback.source == "perturbation" else "fixed"
+        routes.append(FeedbackProjection(source, layer, "transpose" if transposed and source == layer + 1 else learned))
     return assemble(network, replace(rule, constraint=None), tuple(routes), 0, values)
