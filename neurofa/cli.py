@@ -3,14 +3,21 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .spec.errors import InputError, require
 
+if TYPE_CHECKING:
+    import xarray
+
+    from .compare import Comparison
+    from .trainer import Progress
+
 # typer has its own copy of click in some versions and click itself in others: these are the ones it raises
-UsageError, ClickException = typer.BadParameter.__mro__[1:3]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="neurofa",
@@ -88,25 +95,25 @@ def train(
         )  # fmt: skip
     run.history.attrs |= environment()
     write_results(folder / "results.nc", run.history)
-    figures = _train_figures(run.history, rule, folder)
+    figures = _train_figures(run.history, rule, described.training.report_last, folder)
     typer.echo(f"{folder}: {CHECKPOINT}, results.nc{figures}")
     typer.echo(
         f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
     )
 
 
-def _train_figures(history, rule: str, folder: Path) -> str:  # type: ignore[no-untyped-def]
+def _train_figures(history: "xarray.Dataset", rule: str, last: int, folder: Path) -> str:
     """Draw what a run has; returns what was drawn, for the message."""
     if not history.sizes["epoch"]:
         return ""
     from .compare import one_run
     from .plot import compare_figure, save_figure
 
-    save_figure(compare_figure(one_run(history, rule)), folder / "curves.png")
+    save_figure(compare_figure(one_run(history, rule), last=last), folder / "curves.png")
     return ", curves.png"
 
 
-def _status(name: str, p) -> str:  # type: ignore[no-untyped-def]
+def _status(name: str, p: "Progress") -> str:
     test = "" if p.test_error != p.test_error else f", test error {100 * p.test_error:.2f} %"
     return f"{name}  epoch {p.epoch}/{p.epochs}  train error {100 * p.train_error:.2f} %{test}"
 
@@ -147,7 +154,9 @@ def compare(
     described = with_data(load_model(model), data)
     chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
     folder = out or _unused(Path("neurofa-compare"))
-    require(not resume or folder.is_dir(), f"there is no folder {folder} to resume; leave --resume out, or name its --out")
+    require(
+        not resume or folder.is_dir(), f"there is no folder {folder} to resume; leave --resume out, or name its --out"
+    )
     if not resume:
         _check_folder(folder, RESULTS, resume, overwrite)
     total = len(chosen) * seeds
@@ -169,7 +178,7 @@ def _unused(folder: Path) -> Path:
     return candidate
 
 
-def _show_comparison(comparison, title: str) -> None:  # type: ignore[no-untyped-def]
+def _show_comparison(comparison: "Comparison", title: str) -> None:
     """The means over seeds as a table on stdout."""
     from statistics import mean, stdev
 
@@ -272,16 +281,21 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         code = _complain(str(error))
     except UsageError as error:
-        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
-        code = _complain(error.format_message() + where)
+        context = getattr(error, "ctx", None)
+        where = f" (see `{context.command_path} --help`)" if context else ""
+        code = _complain(_wording(error) + where)
     except ClickException as error:
-        code = _complain(error.format_message())
+        code = _complain(_wording(error))
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; the work up to the last whole epoch is saved, --resume goes on", file=sys.stderr)
         code = 130
     except BrokenPipeError:
         code = 0
     sys.exit(code or 0)
+
+
+def _wording(error: Exception) -> str:
+    return str(error.format_message()) if hasattr(error, "format_message") else str(error)
 
 
 def _complain(message: str) -> int:

@@ -122,14 +122,16 @@ def _joined(runs: Sequence[Run], model: Model, data: Data) -> "xarray.Dataset":
         final = xarray.Dataset({"final_test_error": run.test_error, "seconds": run.seconds})
         parts.append(xarray.merge([run.history.drop_attrs(), final]).expand_dims(own))
     order = {"rule": list(dict.fromkeys(run.rule.name for run in runs))}
-    results = xarray.combine_by_coords(parts, combine_attrs="drop").reindex(order)
-    results = results.transpose("rule", "mode", "seed", ...)
+    results = xarray.combine_by_coords(parts, combine_attrs="drop")
+    assert isinstance(results, xarray.Dataset)
+    results = results.reindex(order).transpose("rule", "mode", "seed", ...)
     results.attrs = environment() | {
         "title": model.title,
         "source": model.source,
         "data": data.name,
         "data_note": data.note,
         "epochs": int(results.sizes["epoch"]),
+        "report_last": model.training.report_last,
         "synops_per_sample": [float(run.synops_per_sample) for run in runs if run.seed == runs[0].seed],
     }
     if data.task == "classification":
@@ -151,7 +153,8 @@ def write(comparison: Comparison, out: Path) -> None:
 
     write_results(out / RESULTS, comparison.results)
     write_table(out / TABLE, comparison.table, COLUMNS)
-    save_figure(compare_figure(comparison.results), out / FIGURE)
+    results = comparison.results
+    save_figure(compare_figure(results, last=int(results.attrs["report_last"])), out / FIGURE)
 
 
 def with_data(model: Model, data: str | None) -> Model:

@@ -57,7 +57,7 @@ class History:
         if np.isnan(arrays["validation_loss"]).all():
             del variables["validation_loss"], variables["validation_error"]
         variables["learning_rate"] = (("epoch", "layer"), arrays["learning_rate"].reshape(-1, n_layers))
-        coords = {
+        coords: dict[str, Any] = {
             "epoch": np.arange(1, self.epochs + 1),
             "layer": np.arange(n_layers),
             "probe": arrays["probe"].astype(np.int64),

@@ -191,7 +191,9 @@ def run_benchmark(
         for rule in rules
     ]
     peer = Torch() if importlib.util.find_spec("torch") else None
-    load, rows, discarded = ForeignLoad(), [], []
+    load = ForeignLoad()
+    rows: list[dict[str, Any]] = []
+    discarded: list[float] = []
     try:
         for case in cases:
             rows.append(time_case(case, pairs, peer, load, discarded))

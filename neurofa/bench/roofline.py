@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def bound_samples_per_s(sizes: Sequence[int], feedback: int, batch: int, moments
     threads
         Threads in both.
     """
-    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    weights = sum(a * b for a, b in pairwise(sizes))
     compute_s = 2 * (2 * weights + feedback) / gemm_flops_per_s(threads)
     memory_s = 8 * (1 + moments) * weights / bytes_per_s(weights, threads)
     return 1 / (compute_s + memory_s / batch)

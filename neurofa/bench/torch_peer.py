@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 
@@ -16,7 +17,7 @@ def build(torch: Any, sizes: list[int], rule: str, optimiser: str, rate: float, 
     """A function that makes one update from a batch of x and labels."""
     nn, functional = torch.nn, torch.nn.functional
 
-    class Project(torch.autograd.Function):
+    class Project(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx, a, B, signal):
             ctx.save_for_backward(B, signal)
@@ -27,10 +28,10 @@ def build(torch: Any, sizes: list[int], rule: str, optimiser: str, rate: float, 
             B, signal = ctx.saved_tensors
             return signal.mm(B), None, None
 
-    class Model(nn.Module):
+    class Model(nn.Module):  # type: ignore[name-defined,misc]
         def __init__(self):
             super().__init__()
-            self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+            self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
             self.B = [nn.init.kaiming_uniform_(torch.empty(sizes[-1], n)) for n in sizes[1:-1]]
 
         def forward(self, x, signal):

@@ -19,7 +19,7 @@ from ..kernels.network import advance, evaluate, follow, forward, learn, send_ba
 from ..kernels.perturbed import Learned, advance_perturbed
 from ..rules import Params, Plan, derive
 from ..rules.feedback import magnitude
-from ..spec import Feedback, Init, Optimiser
+from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 
@@ -160,8 +160,13 @@ class RateEngine:
 
     def _new_buffers(self, capacity: int, widest: int) -> Buffers:
         dtype, units = self.plan.dtype, sum(self.plan.sizes) * capacity
+        act, slope, modulator, delta, noise = (aligned(units, dtype) for _ in range(5))
         return Buffers(
-            *(aligned(units, dtype) for _ in range(5)),
+            act,
+            slope,
+            modulator,
+            delta,
+            noise,
             partial=aligned(self.threads * widest * capacity, dtype),
             block=aligned(self.threads * max(BLOCK, widest), dtype).reshape(self.threads, -1),
             losses=np.zeros(capacity),

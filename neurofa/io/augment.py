@@ -8,7 +8,7 @@ from ..spec.errors import require, require_choice
 from ..spec.seeds import streams
 from ..spec.training import AUGMENTATIONS
 from .data import Data
-from .preparation import require_images
+from .preparation import require_augmentable, require_images
 
 CHUNK = 256  # images deformed together: their displacement fields stay in the cache
 SIDE_PX, SIGMA_PX, ALPHA_PX = 28, 4.0, 34.0
@@ -112,7 +112,7 @@ def augmenter(
 
 def augmenter_for(data: Data, names: tuple[str, ...], seed: int = 0) -> Augmenter:
     """The `augmenter` of a data set, which undoes and redoes the normalisation of `data` where it has one."""
-    require_images(tuple(names), data.image_shape, data.name)
+    require_augmentable(tuple(names), data)
     return augmenter(names, data.image_shape, seed, mean=data.input_mean, deviation=data.input_deviation)
 
 

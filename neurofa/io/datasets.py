@@ -204,6 +204,13 @@ def _read_idx_set(name: str, located: dict[str, Path]) -> Data:
     return _images([train], test, name, 10, (1, *train[0].shape[1:]))
 
 
+def _read_mnist_autoencoder(name: str, located: dict[str, Path]) -> Data:
+    """MNIST's images as inputs and as targets, in the same memory."""
+    mnist = _read_idx_set("mnist", located)
+    x, test = mnist.x_train, mnist.x_test
+    return Data(x, x, test, test, name=name, task="regression", image_shape=mnist.image_shape)
+
+
 def _read_cifar10(name: str, located: dict[str, Path]) -> Data:
     """CIFAR-10; the fifth training batch takes the place of a test batch that is absent."""
     batches = [read_cifar(located[file]) for file in sorted(located)]
@@ -247,12 +254,15 @@ GENERATED: dict[str, Callable[[int], Data]] = {
     "cosine_regression": synthetic.cosine_regression,
     "frenkel_classification": synthetic.frenkel_classification,
     "linear_teacher": synthetic.linear_teacher,
+    "linear_teacher_100_20": synthetic.linear_teacher_100_20,
     "nonlinear_teacher": synthetic.nonlinear_teacher,
+    "quadratic_teacher": synthetic.quadratic_teacher,
     "xor": synthetic.xor,
     "xor_scalar": synthetic.xor_scalar,
 }
 READERS: dict[str, Callable[[str, dict[str, Path]], Data]] = {
     "mnist": _read_idx_set,
+    "mnist_autoencoder": _read_mnist_autoencoder,
     "fashion_mnist": _read_idx_set,
     "kmnist": _read_idx_set,
     "cifar10": _read_cifar10,

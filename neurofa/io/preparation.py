@@ -36,7 +36,7 @@ def prepare(data: Data, spec: DataSpec, seed: int = 0, *, copy: bool = True) -> 
     """
     draws = streams(seed)
     if spec.augment:
-        require_images(spec.augment, data.image_shape, data.name)
+        require_augmentable(spec.augment, data)
     if spec.classes is not None:
         data = class_subset(data, spec.classes, draws.subset)
     if spec.train_samples is not None:
@@ -55,6 +55,16 @@ def require_images(names: tuple[str, ...], image_shape: tuple[int, ...], what: s
     require(
         len(image_shape) == 3,
         f"augment {', '.join(names)} needs images, and {what} has no image shape (channels, height, width); "
+        "leave augment out",
+    )
+
+
+def require_augmentable(names: tuple[str, ...], data: Data) -> None:
+    """Refuse an augmentation of data that are not images, or whose targets are the images themselves."""
+    require_images(names, data.image_shape, data.name)
+    require(
+        not _reconstructs(data, "train"),
+        f"augment {', '.join(names)} alters inputs only, and the targets of {data.name} are its inputs; "
         "leave augment out",
     )
 
@@ -89,12 +99,8 @@ def sample_subset(data: Data, samples: int, rng: np.random.Generator) -> Data:
     if samples == count:
         return data
     rows = np.sort(rng.choice(count, samples, replace=False))
-    return replace(
-        data,
-        x_train=data.x_train[rows],
-        y_train=data.y_train[rows],
-        note=_note(data, f"{samples} of {count} training samples"),
-    )
+    x, y = _train_rows(data, rows)
+    return replace(data, x_train=x, y_train=y, note=_note(data, f"{samples} of {count} training samples"))
 
 
 def validation_split(data: Data, fraction: float, rng: np.random.Generator) -> Data:
@@ -107,14 +113,8 @@ def validation_split(data: Data, fraction: float, rng: np.random.Generator) -> D
         f"{data.name}; both need at least one",
     )
     order = rng.permutation(count)
-    validation, train = np.sort(order[:held]), np.sort(order[held:])
-    return replace(
-        data,
-        x_train=data.x_train[train],
-        y_train=data.y_train[train],
-        x_validation=data.x_train[validation],
-        y_validation=data.y_train[validation],
-    )
+    (x_validation, y_validation), (x, y) = (_train_rows(data, np.sort(part)) for part in (order[:held], order[held:]))
+    return replace(data, x_train=x, y_train=y, x_validation=x_validation, y_validation=y_validation)
 
 
 def label_noise(data: Data, fraction: float, rng: np.random.Generator) -> Data:
@@ -144,7 +144,8 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
     Notes
     -----
     The deviation is that of the population (divided by n). Where a feature or channel is constant in the
-    training set, it is only shifted.
+    training set, it is only shifted. Targets stay as they are, those of an autoencoder too, which then no
+    longer share the memory of the inputs.
     """
     require_choice("data normalisation", kind, NORMALISATIONS)
     if kind == "none":
@@ -170,7 +171,8 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
     parts = {}
     for part in ("train", "validation", "test"):
         values = getattr(data, f"x_{part}")
-        values = values.copy() if copy else values
+        if copy or np.may_share_memory(values, getattr(data, f"y_{part}")):
+            values = values.copy()
         values -= mean
         values /= deviation
         parts[f"x_{part}"] = values
@@ -185,6 +187,18 @@ def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = x[start : start + ROWS] - mean
         total += np.einsum("ij,ij->j", centred, centred)
     return mean, total / len(x)
+
+
+def _reconstructs(data: Data, part: str) -> bool:
+    """Whether the targets of a part are its inputs, in the same memory."""
+    x, y = (getattr(data, f"{kind}_{part}") for kind in "xy")
+    return (x.ctypes.data, x.shape, x.dtype) == (y.ctypes.data, y.shape, y.dtype)
+
+
+def _train_rows(data: Data, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Some training samples; what shares memory still does, so that an autoencoder's images are not held twice."""
+    x = data.x_train[rows]
+    return x, x if _reconstructs(data, "train") else data.y_train[rows]
 
 
 def _note(data: Data, text: str) -> str:

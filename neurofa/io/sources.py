@@ -5,7 +5,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..spec import InputError
@@ -147,13 +147,24 @@ SOURCES: dict[str, Source] = {
     "frenkel_classification": Source(
         "clusters around the corners of a hypercube (Frenkel 2021)", 25_000, 5_000, 256, 10, place="generated"
     ),
-    "linear_teacher": Source("a random linear map (Lillicrap 2016)", 10_000, 1_000, 30, 10, "regression", "generated"),
+    "linear_teacher": Source(
+        "a random linear map, 30 to 10 (Lillicrap 2016)", 10_000, 1_000, 30, 10, "regression", "generated"
+    ),
+    "linear_teacher_100_20": Source(
+        "a random linear map, 100 to 20 (Lillicrap 2016)", 10_000, 1_000, 100, 20, "regression", "generated"
+    ),
     "nonlinear_teacher": Source(
         "a random 30-20-10-10 tanh network (Lillicrap 2016)", 10_000, 1_000, 30, 10, "regression", "generated"
+    ),
+    "quadratic_teacher": Source(
+        "random quadratic forms, 20 to 20 (Lillicrap 2016)", 10_000, 1_000, 20, 20, "regression", "generated"
     ),
     "xor": Source("exclusive or, two classes", 4, 4, 2, 2, place="generated"),
     "xor_scalar": Source("exclusive or, one output (Lillicrap 2016)", 4, 4, 2, 1, "regression", "generated"),
 }
+SOURCES["mnist_autoencoder"] = replace(
+    SOURCES["mnist"], description="MNIST's images as their own targets", outputs=784, task="regression"
+)
 
 
 def roots() -> list[Path]:

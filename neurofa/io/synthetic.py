@@ -10,8 +10,8 @@ import numpy as np
 from ..spec.seeds import streams
 from .data import Data
 
-LINEAR = (30, 10)
 NONLINEAR = (30, 20, 10, 10)
+QUADRATIC = (20, 20)
 
 
 def cosine_regression(seed: int = 0, train: int = 5_000, test: int = 1_000) -> Data:
@@ -60,14 +60,28 @@ def linear_teacher(seed: int = 0, train: int = 10_000, test: int = 1_000) -> Dat
 
     y = T x with the entries of T from U(-1, 1) and x from N(0, I).
     """
+    return _linear("linear_teacher", 30, 10, seed, train, test)
+
+
+def linear_teacher_100_20(seed: int = 0, train: int = 10_000, test: int = 1_000) -> Data:
+    """A random linear map from 100 to 20 dimensions (Lillicrap 2016, supplementary figure 12, network 100-50-20).
+
+    The supplement says no more than that the target is random; T and x are drawn as in `linear_teacher`, so
+    that an output has a variance of 100/3.
+    """
+    return _linear("linear_teacher_100_20", 100, 20, seed, train, test)
+
+
+def _linear(name: str, inputs: int, outputs: int, seed: int, train: int, test: int) -> Data:
+    """y = T x of any size, T from U(-1, 1) and x from N(0, I)."""
     rng = streams(seed).synthetic
-    matrix = rng.uniform(-1, 1, LINEAR)
+    matrix = rng.uniform(-1, 1, (inputs, outputs))
 
     def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
-        x = rng.standard_normal((count, LINEAR[0]))
+        x = rng.standard_normal((count, inputs))
         return x, x @ matrix
 
-    return Data(*draw(train), *draw(test), name="linear_teacher", task="regression")
+    return Data(*draw(train), *draw(test), name=name, task="regression")
 
 
 def nonlinear_teacher(seed: int = 0, train: int = 10_000, test: int = 1_000) -> Data:
@@ -90,6 +104,29 @@ def nonlinear_teacher(seed: int = 0, train: int = 10_000, test: int = 1_000) -> 
         return x, y @ weights + bias
 
     return Data(*draw(train), *draw(test), name="nonlinear_teacher", task="regression")
+
+
+def quadratic_teacher(seed: int = 0, train: int = 10_000, test: int = 1_000) -> Data:
+    """Random quadratic forms from 20 to 20 dimensions (Lillicrap 2016, supplementary figures 9 and 14).
+
+    The supplement gives the network, 20-1000-20, and that its target is quadratic, and nothing else. Chosen
+    here: y_k = (x' Q_k x - tr Q_k) / (sqrt(2) |Q_k|) with x from N(0, I), Q_k the symmetric part of a matrix
+    whose entries are from U(-1, 1), and |Q_k| its Frobenius norm. Over all x each output has mean 0 and
+    variance 1, and is uncorrelated with every linear function of x.
+    """
+    inputs, outputs = QUADRATIC
+    rng = streams(seed).synthetic
+    forms = rng.uniform(-1, 1, (outputs, inputs, inputs))
+    forms = (forms + forms.transpose(0, 2, 1)) / 2
+    forms /= np.sqrt(2 * (forms**2).sum(axis=(1, 2), keepdims=True))
+    means = np.trace(forms, axis1=1, axis2=2)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        x = rng.standard_normal((count, inputs))
+        values = [((x @ form) * x).sum(axis=1) for form in forms]
+        return x, np.stack(values, axis=1) - means
+
+    return Data(*draw(train), *draw(test), name="quadratic_teacher", task="regression")
 
 
 def _xor() -> tuple[np.ndarray, np.ndarray]:

@@ -21,9 +21,9 @@ FOLLOWS = {
 
 def path_weights(params: Mapping[str, np.ndarray], source: int, layer: int) -> np.ndarray:
     """Product W_{layer+1} ... W_{source}, shape (n_layer, n_source): the linear path from `layer` to `source`."""
-    path = params[f"layers.{layer + 1}.W"]
+    path: np.ndarray = params[f"layers.{layer + 1}.W"]
     for index in range(layer + 2, source + 1):
-        path = path @ params[f"layers.{index}.W"]
+        path = np.matmul(path, params[f"layers.{index}.W"])
     return path
 
 
@@ -34,7 +34,8 @@ def magnitude(feedback: Feedback, init: Init, shape: tuple[int, int], rng: np.ra
         return np.ones(shape)
     if feedback.magnitude == "scaled":  # BioTorch's: the standard deviation of a Xavier initialisation
         return np.full(shape, np.sqrt(2 / (n_source + n_layer)))
-    return np.abs(draw(init, shape, n_layer, n_source, rng))
+    drawn: np.ndarray = np.abs(draw(init, shape, n_layer, n_source, rng))
+    return drawn
 
 
 def derive(
@@ -63,14 +64,17 @@ def derive(
         return path.T.copy()
     if feedback.source == "pseudoinverse":
         # singular values that are rounding alone count as zero, in single precision too
-        return np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
+        inverse: np.ndarray = np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
+        return inverse
     if feedback.source == "sign_transpose" and (basis is not None or feedback.magnitude in ("unit", "scaled")):
         if basis is None:
             shape = (path.shape[1], path.shape[0])
             basis = magnitude(feedback, Init("zeros"), shape, np.random.default_rng(0))
-        return (basis * np.sign(path.T)).astype(path.dtype)
+        signed: np.ndarray = (basis * np.sign(path.T)).astype(path.dtype)
+        return signed
     if feedback.source == "matching" and basis is not None:
-        return path.T + basis
+        followed: np.ndarray = path.T + basis
+        return followed
     raise InputError(
         f"feedback {feedback.source!r} does not follow from W: give layers.{layer}.B with shape "
         f"({path.shape[1]}, {path.shape[0]})"

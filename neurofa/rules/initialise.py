@@ -34,6 +34,8 @@ def draw(init: Init | str, shape: tuple[int, ...], fan_in: int, fan_out: int, rn
     if init.kind == "zeros":
         return np.zeros(shape)
     if init.kind == "uniform":
+        assert init.low is not None
+        assert init.high is not None
         return rng.uniform(init.low, init.high, shape)
     if init.kind in bounds:
         return rng.uniform(-bounds[init.kind], bounds[init.kind], shape)

@@ -116,7 +116,7 @@ def lower(
     given = params or {}
     check_keys(network, rule, given)
     values = feedforward(network, seed, precision, given)
-    feedback, rng, last = rule.feedback_source, streams(seed).feedback, len(network.layers) - 1
+    feedback, rng = rule.feedback_source, streams(seed).feedback
     follow = FOLLOWS.get(feedback.source, "")
     routes = []
     for layer, source in feedback_keys(network, rule).items():
@@ -152,7 +152,8 @@ def assemble(
     """The Plan of parts that are known, with its initial weights inside their bounds."""
     projections = tuple(
         Projection(
-            *network.sizes[i : i + 2],
+            n_pre=network.sizes[i],
+            n_post=layer.units,
             activation=layer.activation,
             slope=layer.slope,
             bias=layer.bias,
@@ -198,9 +199,9 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     check_keys(network, rule, params)
     precision = "float64" if all(np.asarray(v).dtype == np.float64 for v in params.values()) else "float32"
     sizes, values = network.sizes, {}
-    for index, layer in enumerate(network.layers):
-        shapes = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}
-        for name in ("W", "b") if layer.bias else ("W",):
+    for index, described in enumerate(network.layers):
+        shapes: dict[str, tuple[int, ...]] = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}
+        for name in ("W", "b") if described.bias else ("W",):
             key = f"layers.{index}.{name}"
             require(key in params, f"{key} is missing from the parameters; give an array of shape {shapes[name]}")
             values[key] = fitted(key, params[key], shapes[name], precision)

@@ -15,6 +15,7 @@ import pooch
 import pytest
 
 from neurofa.io import sources
+from neurofa.io.augment import augmenter_for
 from neurofa.io.data import Data
 from neurofa.io.datasets import GENERATED, READERS, available, fetch, load_data
 from neurofa.io.sources import SOURCES
@@ -106,6 +107,48 @@ def test_mnist_like_sets(folder, monkeypatch, name):
     assert data.y_train.tolist() == [0, 9, 3]
     assert data.image_shape == (1, 28, 28)
     assert data.n_outputs == 10
+
+
+def shared(data, part):
+    """Whether inputs and targets of a part are the same numbers in the same memory."""
+    x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+    return np.shares_memory(x, y) and np.array_equal(x, y)
+
+
+def test_mnist_autoencoder_has_its_inputs_as_targets(folder, monkeypatch):
+    place(monkeypatch, "mnist_autoencoder", folder, mnist_contents())
+    place(monkeypatch, "mnist", folder, mnist_contents())
+    data, images = load_data("mnist_autoencoder"), load_data("mnist")
+    assert (data.name, data.task, data.n_outputs, data.image_shape) == (
+        "mnist_autoencoder", "regression", 784, (1, 28, 28),
+    )  # fmt: skip
+    np.testing.assert_array_equal(data.x_train, images.x_train)
+    assert shared(data, "train")
+    assert shared(data, "test")
+    few = load_data("mnist_autoencoder", train_samples=2, validation=0.5)
+    assert (len(few.x_train), len(few.x_validation)) == (1, 1)
+    assert all(shared(few, part) for part in ("train", "validation", "test"))
+    assert "augment flip alters inputs only" in refused("mnist_autoencoder", augment=("flip",))
+    with pytest.raises(InputError, match="augment elastic alters inputs only"):
+        augmenter_for(data, ("elastic",))
+
+
+@pytest.mark.parametrize("kind", ["zscore", "channel"])
+def test_normalisation_leaves_an_autoencoders_targets(folder, monkeypatch, kind):
+    place(monkeypatch, "mnist_autoencoder", folder, mnist_contents())
+    plain, data = load_data("mnist_autoencoder"), load_data("mnist_autoencoder", normalisation=kind)
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(getattr(data, f"y_{part}"), getattr(plain, f"x_{part}"))
+    np.testing.assert_allclose(data.x_train * data.input_deviation + data.input_mean, data.y_train, atol=1e-6)
+    assert abs(data.x_train.mean()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["mnist_autoencoder", "linear_teacher", "quadratic_teacher", "xor_scalar"])
+@pytest.mark.parametrize(("option", "value"), [("label_noise", 0.1), ("classes", 2)])
+def test_regressions_have_no_labels_to_choose_or_change(folder, monkeypatch, name, option, value):
+    place(monkeypatch, "mnist_autoencoder", folder, mnist_contents())
+    message = refused(name, **{option: value})
+    assert message == f"data {option} needs class labels, and {name} is a regression; leave {option} out"
 
 
 def test_files_are_found_in_the_cache_too(folder, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from neurofa.io.sources import SOURCES
 from neurofa.spec import InputError
 
 SMALL = {"train": 400, "test": 50}
-SIZED = ["cosine_regression", "frenkel_classification", "linear_teacher", "nonlinear_teacher"]
+SIZED = sorted(set(GENERATED) - {"xor", "xor_scalar"})
 
 
 @pytest.mark.parametrize("name", sorted(GENERATED))
@@ -61,11 +61,12 @@ def test_classification_is_balanced_and_learnable():
     assert (distances.argmin(axis=1) == data.y_test).mean() > 0.3
 
 
-def test_linear_teacher_is_linear_with_bounded_entries():
-    data = synthetic.linear_teacher(0)
+@pytest.mark.parametrize(("name", "shape"), [("linear_teacher", (30, 10)), ("linear_teacher_100_20", (100, 20))])
+def test_linear_teachers_are_linear_with_bounded_entries(name, shape):
+    data = GENERATED[name](0)
     matrix, *_ = np.linalg.lstsq(data.x_train.astype(np.float64), data.y_train.astype(np.float64), rcond=None)
     np.testing.assert_allclose(data.x_test @ matrix, data.y_test, atol=1e-4)
-    assert matrix.shape == (30, 10)
+    assert matrix.shape == shape
     assert np.abs(matrix).max() <= 1 + 1e-6
     assert abs(matrix.var() - 1 / 3) < 0.06
     assert abs(data.x_train.mean()) < 0.01
@@ -78,6 +79,23 @@ def test_nonlinear_teacher_is_not_linear():
     residual = data.y_train - x @ np.linalg.lstsq(x, data.y_train.astype(np.float64), rcond=None)[0]
     share = residual.var() / data.y_train.var()
     assert 0.1 < share < 0.9
+
+
+def test_quadratic_teacher_is_quadratic_and_standardised():
+    data = synthetic.quadratic_teacher(0)
+    upper = np.triu_indices(20)
+
+    def monomials(x):
+        x = x.astype(np.float64)
+        return np.column_stack([(x[:, :, None] * x[:, None, :])[:, *upper], np.ones(len(x))])
+
+    coefficients = np.linalg.lstsq(monomials(data.x_train), data.y_train.astype(np.float64), rcond=None)[0]
+    np.testing.assert_allclose(monomials(data.x_test) @ coefficients, data.y_test, atol=1e-5)
+    # The mean of x_i^2 is 1 and that of x_i x_j is 0: the constant is minus the sum of the squares' coefficients.
+    np.testing.assert_allclose(coefficients[-1], -coefficients[:-1][upper[0] == upper[1]].sum(axis=0), atol=1e-5)
+    # Squares have variance 2 and products of two entries 1, all uncorrelated.
+    weights = np.where(upper[0] == upper[1], 2.0, 1.0)
+    np.testing.assert_allclose(weights @ coefficients[:-1] ** 2, 1, atol=1e-5)
 
 
 def test_xor_in_both_forms():

@@ -1,0 +1,319 @@
+"""A run in progress: epochs, probes, schedules, early stopping, and checkpoints that a run goes on from."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .analysis.probes import measure
+from .engines.rate import RateEngine
+from .history import History
+from .io.augment import augmenter_for
+from .io.checkpoint import load_checkpoint, save_checkpoint
+from .io.config import spec_hash
+from .io.data import Data
+from .rules import BP, Params, Plan, freeze, lower
+from .spec import Network, Optimiser, Rule, Training
+from .spec.errors import InputError, require
+from .spec.seeds import streams
+
+CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_EVERY_S = 20.0
+PROBE_SAMPLES = 256
+# a call of the kernels this long is cut short by nothing, so progress and Ctrl-C wait for it
+UPDATES_PER_CALL = 500
+
+
+class Diverged(InputError):
+    """Training left the finite numbers: names the epoch, the layer and the learning rate."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: handed to the `progress` callback after every stretch of updates."""
+
+    epoch: int  # epochs completed
+    epochs: int
+    fraction: float  # of the whole run
+    train_error: float
+    test_error: float
+
+
+def check_data(network: Network, data: Data) -> None:
+    """Refuse data that do not fit the network.
+
+    Raises
+    ------
+    InputError
+        Names the two sizes or tasks and what to change.
+    """
+    n_out = network.layers[-1].units
+    require(
+        data.task == network.task,
+        f"{data.name} is for {data.task} and the network for {network.task}; change network task",
+    )
+    require(
+        data.features == network.inputs,
+        f"{data.name} has {data.features} features and the network {network.inputs} inputs; "
+        f"set network inputs to {data.features} or choose other data",
+    )
+    fits = data.n_outputs == n_out or (network.task == "classification" and n_out == 1 and data.n_outputs == 2)
+    require(
+        fits,
+        f"{data.name} has {data.n_outputs} {'classes' if network.task == 'classification' else 'outputs'} and the "
+        f"network {n_out} outputs; give the last layer {data.n_outputs} units or choose other data",
+    )
+
+
+class Rates:
+    """Learning rates by epoch, under a schedule that may look at the losses."""
+
+    def __init__(self, training: Training, n_layers: int) -> None:
+        self.base, self.schedule = training.rates(n_layers), training.schedule
+        self.falls, self.best, self.waited = 0, math.inf, 0
+
+    def at(self, epoch: int) -> tuple[float, ...]:
+        """The rates of an epoch, counted from 0."""
+        falls, schedule = self.falls, self.schedule
+        if schedule is not None and schedule.kind == "step":
+            falls = epoch // schedule.every if schedule.every else sum(epoch >= m for m in schedule.milestones)
+        return tuple(rate * (schedule.factor**falls if schedule else 1.0) for rate in self.base)
+
+    def see(self, loss: float) -> None:
+        """Take note of an epoch's loss."""
+        if self.schedule is None or self.schedule.kind != "plateau":
+            return
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
+            if self.waited >= self.schedule.patience:
+                self.falls, self.waited = self.falls + 1, 0
+
+
+class Trainer:
+    """A run in progress: everything that a checkpoint holds."""
+
+    def __init__(
+        self,
+        network: Network,
+        training: Training,
+        rule: Rule,
+        data: Data,
+        *,
+        seed: int,
+        params: Mapping[str, np.ndarray] | None,
+        probe_every: int | None,
+        augment: tuple[str, ...],
+        threads: int | None,
+        out: Path | None,
+    ) -> None:
+        check_data(network, data)
+        n = len(data.x_train)
+        require(
+            training.batch_size <= n,
+            f"batch_size {training.batch_size} is larger than the {n} training samples of {data.name}; "
+            f"use at most {n}, or 0 for all",
+        )
+        require(
+            training.early_stopping is None or len(data.x_validation) > 0,
+            "early_stopping needs a validation set; set data validation to a fraction such as 0.15",
+        )
+        self.network, self.training, self.data, self.rule = network, training, data, rule
+        self.batch = training.batch_size or n
+        self.plan = lower(network, rule, seed, precision=training.precision, params=params)
+        random = streams(seed)
+        self.shuffle, self.augment_rng = random.shuffle, random.augment
+        self.augment = augmenter_for(data, augment, seed) if augment else None
+        optimiser = Optimiser.of(training.optimiser)
+        self.engine = RateEngine(self.plan, batch_size=self.batch, optimiser=optimiser, seed=seed, threads=threads)
+        self.x = self._converted(data.x_train)
+        self.targets = data.y_train
+        self.per_epoch = -(-n // self.batch)
+        self.probe_every = self.per_epoch if probe_every is None else probe_every
+        self.rates, self.history = Rates(training, self.plan.n_layers), History()
+        self.seconds, self.out = 0.0, out
+        self.best_error, self.since_best, self.best = math.inf, 0, self.copied_params()
+        self.reference: RateEngine | None = None
+        self.identity = spec_hash(network, replace(training, epochs=0), rule, data.name, data.note, n, seed, augment)
+        self.saved_at = time.monotonic()
+        self.snapshot = self._snapshot()
+
+    def _converted(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x, self.plan.dtype)
+
+    def take_best(self) -> None:
+        """Put the parameters of the best epoch in place."""
+        for key, value in self.best.items():
+            self.engine.params[key][...] = value
+
+    def copied_params(self) -> Params:
+        """The engine's parameters, detached from it."""
+        return {key: np.array(value) for key, value in self.engine.params.items()}
+
+    def probe(self) -> None:
+        """Measure alignment with backpropagation and the rest of `analysis.probes` on the first samples."""
+        if self.reference is None:
+            given = {key: value for key, value in self.engine.params.items() if not key.endswith(".B")}
+            self.reference = RateEngine(freeze(self.network, BP, given), batch_size=PROBE_SAMPLES, threads=1)
+            self.observer = RateEngine(self._probe_plan(), batch_size=PROBE_SAMPLES, threads=1)
+        for engine in (self.reference, self.observer):
+            for key, value in engine.params.items():
+                if not (engine is self.reference and key.endswith(".B")):
+                    value[...] = self.engine.params[key]
+        x, y = self.x[:PROBE_SAMPLES], self.targets[:PROBE_SAMPLES]
+        mine, theirs = self.observer.updates(x, y), self.reference.updates(x, y)
+        values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
+        self.history.add_probe(self.engine.steps, values)
+
+    def _probe_plan(self) -> Plan:
+        """The rule's plan for single updates, at the engine's parameters."""
+        return freeze(self.network, self.rule, self.engine.params)
+
+    def run(self, progress: Callable[[Progress], None] | None) -> None:
+        """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""
+        epochs = self.training.epochs
+        if self.probe_every and not self.history.rows["probe"]:
+            self.probe()
+        try:
+            while self.history.epochs < epochs and not self.stopped:
+                began = time.perf_counter()
+                self._epoch(progress)
+                self.seconds += time.perf_counter() - began
+                self.snapshot = self._snapshot()
+                if time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
+                    self.save()
+        finally:
+            self.save()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether early stopping has ended the run."""
+        patience = self.training.early_stopping
+        return patience is not None and self.since_best >= patience
+
+    def _epoch(self, progress: Callable[[Progress], None] | None) -> None:
+        data, epoch, engine = self.data, self.history.epochs, self.engine
+        n = len(self.x)
+        order = self.shuffle.permutation(n) if self.training.shuffle else np.arange(n)
+        x = self.augment(self.x, self.augment_rng) if self.augment else self.x
+        rates, loss, wrong, first = self.rates.at(epoch), 0.0, 0.0, 0
+        while first < self.per_epoch:
+            last = min(self.per_epoch, first + UPDATES_PER_CALL)
+            if self.probe_every:
+                last = min(last, first + self.probe_every - engine.steps % self.probe_every)
+            stretch = engine.train(x, self.targets, order, first, last, rates)
+            loss, wrong, first = loss + stretch[0], wrong + stretch[1], last
+            if not math.isfinite(loss):
+                raise self._diverged(epoch, loss / n, rates)
+            if self.probe_every and engine.steps % self.probe_every == 0:
+                self._require_finite(epoch, loss / n, rates)
+                self.probe()
+            if progress:
+                seen = self.history.rows["test_error"]
+                done = (epoch + first / self.per_epoch) / self.training.epochs
+                so_far = min(n, first * self.batch)
+                progress(Progress(epoch, self.training.epochs, done, wrong / so_far, seen[-1] if seen else math.nan))
+        self._require_finite(epoch, loss / n, rates)
+        validation = engine.evaluate(data.x_validation, data.y_validation)
+        test = engine.evaluate(data.x_test, data.y_test)
+        self.history.add_epoch(
+            rates,
+            train_loss=loss / n,
+            train_error=wrong / n,
+            validation_loss=validation[0],
+            validation_error=validation[1],
+            test_loss=test[0],
+            test_error=test[1],
+        )
+        self.rates.see(loss / n if math.isnan(validation[0]) else validation[0])
+        if self.training.early_stopping is not None:
+            if validation[1] < self.best_error:
+                self.best_error, self.since_best, self.best = validation[1], 0, self.copied_params()
+            else:
+                self.since_best += 1
+        if progress:
+            progress(Progress(epoch + 1, self.training.epochs, (epoch + 1) / self.training.epochs, wrong / n, test[1]))
+
+    def _require_finite(self, epoch: int, loss: float, rates: tuple[float, ...]) -> None:
+        if not all(np.isfinite(value).all() for value in self.engine.params.values()):
+            raise self._diverged(epoch, loss, rates)
+
+    def _diverged(self, epoch: int, loss: float, rates: tuple[float, ...]) -> Diverged:
+        broken = [k for k, v in self.engine.params.items() if not np.isfinite(v).all()]
+        where = (
+            f"{broken[0]} is no longer finite" if broken else f"the loss of layer {self.plan.n_layers - 1} is {loss}"
+        )
+        layer = int(broken[0].split(".")[1]) if broken else self.plan.n_layers - 1
+        kept = f"; the state after epoch {self.history.epochs} is in {self.out / CHECKPOINT}" if self.out else ""
+        return Diverged(
+            f"training diverged in epoch {epoch + 1}: {where} with learning rate {rates[layer]:g}; "
+            f"lower the learning rate{kept}"
+        )
+
+    def _snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that the run needs to go on from the end of the last epoch."""
+        if self.out is None:
+            return {}, {}
+        arrays = self.copied_params()
+        arrays |= {f"engine.{key}": np.array(value) for key, value in self.engine.state().items()}
+        arrays |= {f"history.{key}": value for key, value in self.history.arrays().items()}
+        if self.training.early_stopping is not None:
+            arrays |= {f"best.{key}": value for key, value in self.best.items()}
+        metadata = {
+            "identity": self.identity,
+            "rule": self.rule.name,
+            "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
+            "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
+            "seconds": self.seconds,
+            "random": [generator.bit_generator.state for generator in self._generators()],
+        }
+        return arrays, metadata
+
+    def _generators(self) -> tuple[np.random.Generator, ...]:
+        """Those that a run draws from as it goes on."""
+        return self.shuffle, self.augment_rng, self.engine.noise
+
+    def save(self) -> None:
+        """Write the state after the last whole epoch, if there is a folder for it."""
+        if self.out is not None:
+            save_checkpoint(self.out / CHECKPOINT, *self.snapshot)
+            self.saved_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint.
+
+        Raises
+        ------
+        InputError
+            If it was written by another model, rule, seed or data.
+        """
+        assert self.out is not None
+        path = self.out / CHECKPOINT
+        arrays, metadata = load_checkpoint(path)
+        require(
+            metadata.get("identity") == self.identity,
+            f"{path} was written by rule {metadata.get('rule')!r} with another model, rule, seed or data than this "
+            f"run's (rule {self.rule.name!r}); resume with the same ones, or choose another --out",
+        )
+
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+        self.engine.restore(part(""), part("engine."))
+        self.history = History.of(part("history."))
+        self.best = part("best.") or self.best
+        falls, best, waited = metadata["rates"]
+        self.rates.falls, self.rates.best, self.rates.waited = falls, math.inf if best is None else best, waited
+        best, self.since_best = metadata["best"]
+        self.best_error = math.inf if best is None else best
+        self.seconds = metadata["seconds"]
+        for generator, state in zip(
+            (self.shuffle, self.augment_rng, self.engine.noise), metadata["random"], strict=True
+        ):
+            generator.bit_generator.state = state
+        self.snapshot = self._snapshot()
