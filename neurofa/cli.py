@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="neurofa",
     help="Train networks by local three-factor learning rules, and compare the rules.",
@@ -144,7 +146,7 @@ def compare(
 
     Example: neurofa compare digits --rules bp,fa,dfa,drtp,sign_fa --seeds 5
     """
-    from .compare import FIGURE, RESULTS, TABLE, with_data
+    from .compare import FIGURE, RESULTS, RUNS, TABLE, with_data
     from .compare import compare as run_comparison
     from .io.config import load_model
     from .io.datasets import load_data
@@ -154,11 +156,7 @@ def compare(
     described = with_data(load_model(model), data)
     chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
     folder = out or _unused(Path("neurofa-compare"))
-    require(
-        not resume or folder.is_dir(), f"there is no folder {folder} to resume; leave --resume out, or name its --out"
-    )
-    if not resume:
-        _check_folder(folder, RESULTS, resume, overwrite)
+    _check_folder(folder, RUNS, resume, overwrite)
     total = len(chosen) * seeds
     with reporting(total) as reporter:
         comparison = run_comparison(
@@ -167,7 +165,7 @@ def compare(
             progress=lambda n, name, p: reporter.show(n + p.fraction, _status(f"{name} ({n + 1} of {total})", p)),
         )  # fmt: skip
     _show_comparison(comparison, described.title or model)
-    typer.echo(f"{folder}: {TABLE}, {RESULTS}, {FIGURE}")
+    typer.echo(f"{folder}: {TABLE}, {RESULTS}" + (f", {FIGURE}" if comparison.results.sizes["epoch"] else ""))
 
 
 def _unused(folder: Path) -> Path:
@@ -283,14 +281,19 @@ def main(arguments: list[str] | None = None) -> None:
     except UsageError as error:
         context = getattr(error, "ctx", None)
         where = f" (see `{context.command_path} --help`)" if context else ""
-        code = _complain(_wording(error) + where)
+        if type(error).__name__ == "NoArgsIsHelpError":  # nothing was asked for: the whole help, line by line
+            print(_wording(error), file=sys.stderr)
+            code = 2
+        else:
+            code = _complain(_wording(error) + where)
     except ClickException as error:
         code = _complain(_wording(error))
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; the work up to the last whole epoch is saved, --resume goes on", file=sys.stderr)
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:
         code = 0
+    if code == INTERRUPTED:  # some versions of typer return it, others raise
+        print("interrupted; the work up to the last whole epoch is saved, --resume goes on", file=sys.stderr)
     sys.exit(code or 0)
 
 

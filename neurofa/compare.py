@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
 COLUMNS = ("rule", "mode", "seed", "test_error", "alignment_deg", "synops_per_sample", "seconds")
-RESULTS, TABLE, FIGURE = "results.nc", "table.csv", "compare.png"
+RESULTS, TABLE, FIGURE, RUNS = "results.nc", "table.csv", "compare.png", "runs"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def compare(
         for mode in modes:
             for rule in rules:
                 name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
-                folder = Path(out) / "runs" / name if out is not None else None
+                folder = Path(out) / RUNS / name if out is not None else None
                 again = resume and folder is not None and (folder / CHECKPOINT).exists()
                 finished = len(runs)
                 tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
@@ -154,7 +154,8 @@ def write(comparison: Comparison, out: Path) -> None:
     write_results(out / RESULTS, comparison.results)
     write_table(out / TABLE, comparison.table, COLUMNS)
     results = comparison.results
-    save_figure(compare_figure(results, last=int(results.attrs["report_last"])), out / FIGURE)
+    if results.sizes["epoch"]:
+        save_figure(compare_figure(results, last=int(results.attrs["report_last"])), out / FIGURE)
 
 
 def with_data(model: Model, data: str | None) -> Model:

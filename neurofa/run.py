@@ -11,7 +11,7 @@ from .engines.rate import RateEngine
 from .io.data import Data
 from .rules import Params, Plan, freeze
 from .spec import Model, Network, Rule, Training
-from .spec.errors import require, require_choice
+from .spec.errors import InputError, require, require_choice
 from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
 
 if TYPE_CHECKING:
@@ -221,7 +221,10 @@ def train(
         augment=model.data.augment if augment is None else augment,
     )  # fmt: skip
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
     if resume:
         trainer.resume()
     trainer.run(progress)

@@ -2,6 +2,7 @@
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,7 +140,9 @@ class Trainer:
         self.seconds, self.out = 0.0, out
         self.best_error, self.since_best, self.best = math.inf, 0, self.copied_params()
         self.reference: RateEngine | None = None
-        self.identity = spec_hash(network, replace(training, epochs=0), rule, data.name, data.note, n, seed, augment)
+        content = [zlib.crc32(part) for part in (data.x_train, data.y_train, data.x_validation, data.y_validation)]
+        described = network, replace(training, epochs=0), rule, data.name, data.note, n, content
+        self.identity = spec_hash(*described, seed, augment)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
 
@@ -166,8 +169,10 @@ class Trainer:
                 if not (engine is self.reference and key.endswith(".B")):
                     value[...] = self.engine.params[key]
         x, y = self.x[:PROBE_SAMPLES], self.targets[:PROBE_SAMPLES]
+        self.observer.noise = streams(0).noise  # the same at every probe, so that a resumed run measures the same
         mine, theirs = self.observer.updates(x, y), self.reference.updates(x, y)
-        values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
+        with np.errstate(over="ignore", invalid="ignore"):  # in a run that is about to diverge
+            values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
         self.history.add_probe(self.engine.steps, values)
 
     def _probe_plan(self) -> Plan:
@@ -177,9 +182,9 @@ class Trainer:
     def run(self, progress: Callable[[Progress], None] | None) -> None:
         """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""
         epochs = self.training.epochs
-        if self.probe_every and not self.history.rows["probe"]:
-            self.probe()
         try:
+            if self.probe_every and not self.history.rows["probe"]:
+                self.probe()
             while self.history.epochs < epochs and not self.stopped:
                 began = time.perf_counter()
                 self._epoch(progress)

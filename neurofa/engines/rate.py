@@ -226,8 +226,9 @@ class RateEngine:
         o = self.optimiser
         decay1 = o.beta1 if o.kind == "adam" else o.momentum
         decay2 = o.beta2 if o.kind == "adam" else o.alpha
-        for row, rate, projection in zip(self.hyper, rates, self.plan.projections, strict=True):
-            row[:] = (rate, o.weight_decay, decay1, decay2, o.epsilon, 1, 1, projection.minimum)
+        epsilons = o.epsilons(self.plan.n_layers)
+        for row, rate, epsilon, projection in zip(self.hyper, rates, epsilons, self.plan.projections, strict=True):
+            row[:] = (rate, o.weight_decay, decay1, decay2, epsilon, 1, 1, projection.minimum)
 
     def train(
         self, x: np.ndarray, y: np.ndarray, order: np.ndarray, first: int, last: int, rates: tuple[float, ...]

@@ -12,7 +12,6 @@ from .activations import activate
 from .codes import STORE
 from .optimisers import descend
 
-TILE = 16  # features gathered at a time: one cache line of float32
 BLOCK = 1 << 16  # elements of a gradient block: with W and two moments it stays in a core's L2 cache
 PARALLEL_WORK = 1 << 20  # multiply-adds below which starting threads costs more than it gives
 
@@ -28,12 +27,23 @@ def chunks_for(work, rows, threads):
 @njit(cache=True, error_model="numpy")
 def gather_rows(x, order, start, a, lo, hi):
     """Features lo..hi of the batch's samples, transposed into ``a[lo:hi]``."""
-    for first in range(lo, hi, TILE):
-        last = min(first + TILE, hi)
-        for n in range(a.shape[1]):
-            row = x[order[start + n]]
-            for i in range(first, last):
-                a[i, n] = row[i]
+    batch = a.shape[1]
+    n = 0
+    # eight samples at a time: as many streams as the processor fetches ahead, and writes that share a cache line
+    while n + 8 <= batch:
+        r0, r1, r2, r3 = x[order[start + n]], x[order[start + n + 1]], x[order[start + n + 2]], x[order[start + n + 3]]
+        r4, r5, r6 = x[order[start + n + 4]], x[order[start + n + 5]], x[order[start + n + 6]]
+        r7 = x[order[start + n + 7]]
+        for i in range(lo, hi):
+            row = a[i]
+            row[n], row[n + 1], row[n + 2], row[n + 3] = r0[i], r1[i], r2[i], r3[i]
+            row[n + 4], row[n + 5], row[n + 6], row[n + 7] = r4[i], r5[i], r6[i], r7[i]
+        n += 8
+    while n < batch:
+        sample = x[order[start + n]]
+        for i in range(lo, hi):
+            a[i, n] = sample[i]
+        n += 1
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

@@ -15,6 +15,15 @@ NORMALISATIONS = ("none", "zscore", "channel")
 AUGMENTATIONS = ("flip", "elastic")
 
 
+def for_layers(what: str, value: float | tuple[float, ...], n_layers: int) -> tuple[float, ...]:
+    """A value that is given once for all layers, or for each of `n_layers`, for each."""
+    if not isinstance(value, tuple):
+        return (float(value),) * n_layers
+    if len(value) != n_layers:
+        raise InputError(f"{what} has {len(value)} values for {n_layers} layers; give one for all, or one for each")
+    return tuple(float(v) for v in value)
+
+
 @dataclass(frozen=True)
 class Optimiser:
     """An optimiser with PyTorch's conventions and defaults.
@@ -30,7 +39,7 @@ class Optimiser:
     alpha
         Decay of RMSprop's second moment.
     epsilon
-        Added to the root of the second moment.
+        Added to the root of the second moment: one for all layers, or one for each.
     weight_decay
         L2 penalty: weight_decay * W is added to the update's direction, biases included.
     """
@@ -40,7 +49,7 @@ class Optimiser:
     beta1: float = 0.9
     beta2: float = 0.999
     alpha: float = 0.99
-    epsilon: float = 1e-8
+    epsilon: float | tuple[float, ...] = 1e-8
     weight_decay: float = 0.0
 
     __pydantic_config__ = STRICT
@@ -50,8 +59,13 @@ class Optimiser:
         for name in ("momentum", "beta1", "beta2", "alpha"):
             value = getattr(self, name)
             require(0 <= value < 1, f"optimiser {name} is {value}; it must be in [0, 1)")
-        require(0 < self.epsilon < math.inf, f"optimiser epsilon is {self.epsilon}; it must be positive")
+        for value in self.epsilon if isinstance(self.epsilon, tuple) else (self.epsilon,):
+            require(0 < value < math.inf, f"optimiser epsilon is {value}; it must be positive and finite")
         require(0 <= self.weight_decay < math.inf, f"optimiser weight_decay is {self.weight_decay}; it must be >= 0")
+
+    def epsilons(self, n_layers: int) -> tuple[float, ...]:
+        """The epsilon of each of `n_layers` layers."""
+        return for_layers("optimiser epsilon", self.epsilon, n_layers)
 
     @staticmethod
     def of(value: "Optimiser | str") -> "Optimiser":
@@ -142,14 +156,7 @@ class Training:
 
     def rates(self, n_layers: int) -> tuple[float, ...]:
         """The learning rate of each of `n_layers` layers."""
-        if not isinstance(self.learning_rate, tuple):
-            return (float(self.learning_rate),) * n_layers
-        if len(self.learning_rate) != n_layers:
-            raise InputError(
-                f"training learning_rate has {len(self.learning_rate)} values for {n_layers} layers; "
-                "give one for all, or one for each"
-            )
-        return tuple(float(rate) for rate in self.learning_rate)
+        return for_layers("training learning_rate", self.learning_rate, n_layers)
 
 
 @dataclass(frozen=True)
