@@ -122,8 +122,8 @@ def _joined(runs: Sequence[Run], model: Model, data: Data) -> "xarray.Dataset":
         final = xarray.Dataset({"final_test_error": run.test_error, "seconds": run.seconds})
         parts.append(xarray.merge([run.history.drop_attrs(), final]).expand_dims(own))
     order = {"rule": list(dict.fromkeys(run.rule.name for run in runs))}
-    results = xarray.combine_by_coords(parts, combine_attrs="drop")
-    assert isinstance(results, xarray.Dataset)
+    # runs may differ in their epochs and probes, along which nothing shall be joined
+    results = xarray.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop")
     results = results.reindex(order).transpose("rule", "mode", "seed", ...)
     results.attrs = environment() | {
         "title": model.title,

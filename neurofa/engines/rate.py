@@ -88,6 +88,7 @@ class RateEngine:
         require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
         self.plan, self.batch_size, self.steps = plan, batch_size, 0
         self.optimiser = Optimiser.of(optimiser)
+        self.optimiser.epsilons(plan.n_layers)  # refuses a wrong number of them before anything runs
         available = numba.get_num_threads()  # starts the thread pool, which a cached parallel kernel takes for granted
         self.threads = min(MAX_THREADS, threads or available)
         random = streams(seed)

@@ -7,11 +7,37 @@ from numba import njit
 from .activations import activate
 from .codes import BCE, CCE, EXPONENTIAL, MSE, SOFTMAX
 
+LARGE = 1e250  # a product that one more factor cannot overflow
+
 
 @njit(cache=True, error_model="numpy")
-def softplus(x):
-    """log(1 + exp(x)) without overflow."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+def target_of(net, labels, values, index, j, n_out):
+    """Target of output `j` for sample `index`."""
+    if not net.classification:
+        return float(values[index, j])
+    if n_out == 1:
+        return net.high if labels[index] == 1 else net.low
+    return net.high if labels[index] == j else net.low
+
+
+@njit(cache=True, error_model="numpy")
+def cross_entropy(net, z, losses, labels, values, order, start):
+    """Binary cross-entropy of each sample, mean over outputs, from the output's input `z` (n_out, batch).
+
+    One output adds max(z, 0) - t z + log(1 + exp(-|z|)). The logarithms are taken together, of the product, which
+    each factor at most doubles.
+    """
+    n_out = z.shape[0]
+    for n in range(z.shape[1]):
+        total, product = 0.0, 1.0
+        for j in range(n_out):
+            x = float(z[j, n])
+            total += max(x, 0.0) - target_of(net, labels, values, order[start + n], j, n_out) * x
+            product *= 1.0 + math.exp(-abs(x))
+            if product > LARGE:
+                total += math.log(product)
+                product = 1.0
+        losses[n] = (total + math.log(product)) / n_out
 
 
 @njit(cache=True, error_model="numpy")
@@ -29,16 +55,6 @@ def softmax(z, bias, has_bias, a):
         log_total = largest + math.log(total)
         for j in range(z.shape[0]):
             a[j, n] = math.exp(z[j, n] - log_total)
-
-
-@njit(cache=True, error_model="numpy")
-def target_of(net, labels, values, index, j, n_out):
-    """Target of output `j` for sample `index`."""
-    if not net.classification:
-        return float(values[index, j])
-    if n_out == 1:
-        return net.high if labels[index] == 1 else net.low
-    return net.high if labels[index] == j else net.low
 
 
 @njit(cache=True, error_model="numpy")
@@ -72,8 +88,10 @@ def output_error(net, code, slope, bias, has_bias, z, a, e, labels, values, orde
                 for n in range(batch):
                     z[j, n] += bias[j]
             activate(code, slope, zero, z[j], a[j], e[j])  # e holds the derivative for a moment
-    for n in range(batch):
-        losses[n] = 0.0
+    if net.loss == BCE:
+        cross_entropy(net, z, losses, labels, values, order, start)
+    else:
+        losses[:batch] = 0.0
     mean = 1.0 / batch
     share = mean / n_out
     for j in range(n_out):
@@ -81,8 +99,6 @@ def output_error(net, code, slope, bias, has_bias, z, a, e, labels, values, orde
             t = target_of(net, labels, values, order[start + n], j, n_out)
             y = float(a[j, n])
             if net.loss == BCE:
-                x = float(z[j, n])
-                losses[n] += (softplus(x) - t * x) / n_out
                 e[j, n] = (y - t) * share
             elif net.loss == CCE:
                 if t > 0.0:

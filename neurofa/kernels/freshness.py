@@ -1,0 +1,33 @@
+"""Cached machine code that is older than any kernel's source is forgotten.
+
+Numba compares a cached function with the file that it stands in, and not with the files of what it calls: after a
+change in one kernel module, callers in the others would go on with the code that they were linked with.
+"""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+STAMP = "kernels.sha256"
+
+
+def forget_stale(folder: Path | None = None) -> bool:
+    """Remove the folder's cached kernels if they were compiled from other sources than these.
+
+    Returns whether there was anything to forget. A folder that cannot be written to has no cache of its own, and
+    nothing is done.
+    """
+    folder = folder or Path(__file__).parent
+    sources = sorted(folder.glob("*.py"))
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    cache = folder / "__pycache__"
+    stamp = cache / STAMP
+    if stamp.exists() and stamp.read_text() == state:
+        return False
+    stale = [*cache.glob("*.nbi"), *cache.glob("*.nbc")]
+    with suppress(OSError):
+        for path in stale:
+            path.unlink(missing_ok=True)
+        cache.mkdir(exist_ok=True)
+        stamp.write_text(state)
+    return bool(stale)

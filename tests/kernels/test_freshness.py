@@ -1,0 +1,31 @@
+"""Machine code compiled from other sources is not used again."""
+
+from neurofa.kernels.freshness import STAMP, forget_stale
+
+
+def cached(folder):
+    cache = folder / "__pycache__"
+    cache.mkdir(exist_ok=True)
+    (cache / "a.f-1.py311.nbi").write_text("index")
+    (cache / "a.f-1.py311.1.nbc").write_text("code")
+    return cache
+
+
+def test_a_change_in_any_module_forgets_all(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "b.py").write_text("x = 1")
+    cache = cached(tmp_path)
+    assert forget_stale(tmp_path)
+    assert [path.name for path in cache.iterdir()] == [STAMP]
+    cached(tmp_path)
+    assert not forget_stale(tmp_path)
+    assert len(list(cache.iterdir())) == 3
+    (tmp_path / "b.py").write_text("x = 2")
+    assert forget_stale(tmp_path)
+    assert [path.name for path in cache.iterdir()] == [STAMP]
+
+
+def test_a_folder_that_cannot_be_written_to_is_left_alone(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "__pycache__").write_text("no folder")
+    assert not forget_stale(tmp_path)

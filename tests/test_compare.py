@@ -1,0 +1,313 @@
+"""Comparisons: the same start for every rule, one table, one dataset, one figure; resuming; nothing overwritten."""
+
+import csv
+import os
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+from running import SIZES, recorded_epochs
+from support import data_for, network_for, protocol
+
+import neurofa as nf
+from neurofa import cli
+from neurofa.compare import COLUMNS, compare, one_run, with_data
+from neurofa.io.results import read_results
+from neurofa.rules import BP, DFA, DRTP, FA, MDFA, NODE_PERTURBATION, SHALLOW
+from neurofa.run import CHECKPOINT, Diverged
+from neurofa.spec import DataSpec, InputError, Layer, Model, Network, Override, Training
+
+HEADER = "rule,mode,seed,test_error,alignment_deg,synops_per_sample,seconds"
+
+
+def small_model(**training):
+    return Model(network_for(BP, SIZES), protocol(**training), title="small", source="a test")
+
+
+def small_data(model):
+    return lambda seed: data_for(model.network, seed=seed)
+
+
+def compared(rules=(BP, FA, SHALLOW), seeds=(0, 1), model=None, **options):
+    model = small_model() if model is None else model
+    return compare(model, rules, small_data(model), seeds=seeds, **options)
+
+
+def without_time(rows):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def read_table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_row_is_the_run_that_train_makes():
+    model, comparison = small_model(), compared()
+    assert [(row["rule"], row["seed"]) for row in comparison.table] == [
+        (rule, seed) for seed in (0, 1) for rule in ("bp", "fa", "shallow")
+    ]
+    for row in comparison.table:
+        assert tuple(row) == COLUMNS == tuple(HEADER.split(","))
+        rule = getattr(nf.rules, row["rule"].upper())
+        run = nf.train(model, rule, small_data(model)(row["seed"]), seed=row["seed"])
+        assert row["mode"] == "rate"
+        assert row["test_error"] == run.test_error
+        assert row["synops_per_sample"] == run.synops_per_sample
+        assert row["alignment_deg"] == float(run.history.total_update_angle_deg[-1])
+        mine = comparison.results.sel(rule=row["rule"], seed=row["seed"], mode="rate", drop=True)
+        assert float(mine.final_test_error) == run.test_error
+        for name in ("train_loss", "test_loss", "test_error", "learning_rate", "alignment_deg", "weight_norm"):
+            np.testing.assert_array_equal(mine[name], run.history[name], err_msg=name)
+    angles = {row["rule"]: row["alignment_deg"] for row in comparison.table}
+    assert angles["bp"] == 0
+    assert angles["fa"] > 1
+    assert angles["shallow"] > 1
+
+
+def test_results_have_a_place_for_each_run():
+    results = compared().results
+    assert results.test_error.dims == ("rule", "mode", "seed", "epoch")
+    assert results.alignment_deg.dims == ("rule", "mode", "seed", "probe", "layer")
+    assert list(results.rule.values) == ["bp", "fa", "shallow"]  # in the order they were asked for
+    assert list(compared((SHALLOW, BP, FA), (0,)).results.rule.values) == ["shallow", "bp", "fa"]
+    assert results.attrs["title"] == "small"
+    assert results.attrs["data"] == "random"
+    assert results.attrs["epochs"] == 3
+    data = small_data(small_model())(1)
+    commonest = np.bincount(data.y_train).argmax()
+    assert results.attrs["chance_error"] == pytest.approx(np.mean(data.y_test != commonest))
+
+
+def test_all_rules_start_from_the_same_weights():
+    model = small_model()
+    network = replace(model.network, layers=tuple(replace(layer, init="zeros") for layer in model.network.layers))
+    model = replace(model, rules={"mdfa": Override(network=network)})
+    results = compared((BP, FA, DFA, DRTP, NODE_PERTURBATION), model=model, epochs=0).results
+    for name in ("weight_norm", "bias_norm"):
+        norms = results[name].isel(probe=0, mode=0)
+        assert (norms == norms.sel(rule="bp")).all()
+        assert (norms.isel(seed=0) != norms.isel(seed=1)).all()
+    own = compared((BP, MDFA), (0,), model=model, epochs=0).results.weight_norm.isel(probe=0, mode=0, seed=0)
+    assert (own.sel(rule="mdfa") != own.sel(rule="bp")).all()  # unless the model says otherwise for one rule
+
+
+def test_files_hold_what_is_returned(tmp_path):
+    comparison = compared(out=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.png", "results.nc", "runs", "table.csv"]
+    assert (tmp_path / "table.csv").read_text().splitlines()[0] == HEADER
+    rows = read_table(tmp_path / "table.csv")
+    assert len(rows) == 6
+    for row, mine in zip(rows, comparison.table, strict=True):
+        assert row["rule"] == mine["rule"]
+        for key in ("test_error", "alignment_deg", "synops_per_sample", "seconds"):
+            assert float(row[key]) == mine[key]
+    back = read_results(tmp_path / "results.nc")
+    xr.testing.assert_equal(back, comparison.results)
+    assert back.attrs["title"] == "small"
+    assert back.attrs["numpy"] == np.__version__
+    picture = (tmp_path / "compare.png").read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width > height > 300
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        f"{rule}-rate-{seed}" for rule in ("bp", "fa", "shallow") for seed in (0, 1)
+    ]
+
+
+def test_without_epochs_there_are_results_and_no_figure(tmp_path):
+    comparison = compared(epochs=0, out=tmp_path)
+    assert comparison.results.sizes["epoch"] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.nc", "runs", "table.csv"]
+    assert all(0 <= row["test_error"] <= 1 for row in comparison.table)
+
+
+def test_a_comparison_that_was_interrupted_goes_on(tmp_path):
+    whole = compared(epochs=4)
+
+    def interrupt(finished, name, progress):
+        if finished == 1 and progress.epoch == 2:
+            assert name == "fa-rate-0"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compared(epochs=4, out=tmp_path, progress=interrupt)
+    assert {path.name: recorded_epochs(path) for path in (tmp_path / "runs").iterdir()} == {
+        "bp-rate-0": 4,
+        "fa-rate-0": 1,
+    }
+    assert not (tmp_path / "table.csv").exists()
+    rest = compared(epochs=4, out=tmp_path, resume=True)
+    assert without_time(rest.table) == without_time(whole.table)
+    xr.testing.assert_equal(rest.results.drop_vars("seconds"), whole.results.drop_vars("seconds"))
+
+
+def test_rules_with_other_epochs_and_batches_leave_gaps(tmp_path):
+    """As with early stopping, or a model that trains one rule otherwise."""
+    own = {"fa": Override(training=protocol(epochs=2)), "dfa": Override(training=protocol(batch_size=4))}
+    model = replace(small_model(), rules=own)
+    results = compared((BP, FA, DFA), model=model, out=tmp_path).results
+    assert results.test_error.dims == ("rule", "mode", "seed", "epoch")
+    finite = np.isfinite(results.test_error.isel(mode=0, seed=1))
+    np.testing.assert_array_equal(finite, [[True] * 3, [True, True, False], [True] * 3])
+    assert list(results.probe.values) == [0, 5, 6, 10, 12, 15, 18]
+    for rule, updates in (("bp", [0, 5, 10, 15]), ("fa", [0, 5, 10]), ("dfa", [0, 6, 12, 18])):
+        angles = results.alignment_deg.sel(rule=rule, layer=0).isel(mode=0, seed=0)
+        assert list(results.probe.values[np.isfinite(angles)]) == updates, rule
+    assert (tmp_path / "compare.png").exists()
+
+
+def test_a_regression_is_compared_by_its_loss(tmp_path):
+    network = network_for(BP, (6, 7, 2), "tanh", "identity", "mse", task="regression")
+    comparison = compared((BP, DFA), (0,), Model(network, protocol()), out=tmp_path)
+    assert "chance_error" not in comparison.results.attrs
+    assert comparison.table[0]["test_error"] == float(comparison.results.test_loss.sel(rule="bp", epoch=3).item())
+    assert (tmp_path / "compare.png").exists()
+
+
+def test_refuses_before_anything_runs(tmp_path):
+    regression = Model(network_for(BP, (6, 7, 2), "tanh", "identity", "mse", task="regression"), protocol())
+    cases = {
+        "same name": {"rules": (BP, FA, BP)},
+        "nothing to compare": {"rules": ()},
+        "drtp": {"rules": (BP, DRTP), "model": regression},  # has no target of its own in a regression
+    }
+    for message, options in cases.items():
+        with pytest.raises(InputError, match=message) as caught:
+            compared(**options, out=tmp_path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="nothing to compare"):
+        compared(seeds=())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_divergence_keeps_the_runs_before_it(tmp_path):
+    layers = (Layer(8, "identity"), Layer(2, "identity"))
+    network = Network(6, layers, "mse", task="regression")
+    wild = Override(training=protocol(epochs=200, learning_rate=9.0))
+    model = Model(network, protocol(learning_rate=0.01), rules={"fa": wild})
+    with pytest.raises(Diverged, match="learning rate 9"):
+        compared((BP, FA), (0,), model, out=tmp_path)
+    assert recorded_epochs(tmp_path / "runs" / "bp-rate-0") == 3
+
+
+def test_a_single_run_is_drawn_like_a_comparison():
+    model = small_model()
+    history = nf.train(model, FA, small_data(model)(2), seed=2).history
+    dataset = one_run(history, "fa")
+    assert dict(dataset.sizes) | {"rule": 1, "mode": 1, "seed": 1} == dict(dataset.sizes)
+    assert list(dataset.seed.values) == [2]
+
+
+def test_data_named_on_the_command_line_take_the_models_place_and_keep_its_preparation():
+    model = Model(network_for(BP, SIZES), data=DataSpec("digits", normalisation="zscore"))
+    assert with_data(model, None) is model
+    assert with_data(model, "mnist").data == DataSpec("mnist", normalisation="zscore")
+
+
+# ---------------------------------------------------------------------------- on the command line
+
+
+def neurofa(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(argument) for argument in arguments])
+    return caught.value.code
+
+
+def test_compare_from_another_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert neurofa("compare", "--epochs", 1, "--seeds", 1) == 0
+    out = capsys.readouterr().out
+    folder = tmp_path / "neurofa-compare"
+    assert sorted(path.name for path in folder.iterdir()) == ["compare.png", "results.nc", "runs", "table.csv"]
+    assert [row["rule"] for row in read_table(folder / "table.csv")] == ["bp", "fa", "dfa", "drtp"]
+    for name in ("bp", "fa", "dfa", "drtp", "angle to bp, deg", "synops/sample"):
+        assert name in out
+    assert out.splitlines()[-1].startswith("neurofa-compare: table.csv, results.nc, compare.png")
+    kept = (folder / "table.csv").read_bytes()
+    assert neurofa("compare", "--rules", "bp", "--epochs", 1, "--seeds", 1) == 0  # another folder, not the same again
+    assert (tmp_path / "neurofa-compare-2" / "table.csv").exists()
+    assert (folder / "table.csv").read_bytes() == kept
+
+
+def test_compare_as_a_process_in_an_empty_folder(tmp_path):
+    """No folder of the source tree is near, and nothing is written elsewhere than in the working folder."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(nf.__file__)))
+    environment = os.environ | {"PYTHONPATH": package, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "neurofa.cli", "compare", "--epochs", "1", "--seeds", "1", "--rules", "bp,drtp"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["neurofa-compare"]
+
+
+def test_all_rules_run_on_digits(tmp_path):
+    out = tmp_path / "all"
+    assert neurofa("compare", "digits", "--rules", "all", "--epochs", 1, "--seeds", 1, "--out", out) == 0
+    rows = read_table(out / "table.csv")
+    assert {row["rule"] for row in rows} == set(nf.rules.PRESETS)
+    for row in rows:
+        assert 0 < float(row["test_error"]) < 1, row["rule"]
+        assert 0 <= float(row["alignment_deg"]) <= 180, row["rule"]
+    norms = read_results(out / "results.nc").weight_norm.isel(probe=0, mode=0, seed=0)
+    others = [name for name in nf.rules.PRESETS if name != "mdfa"]  # which digits.toml starts at zero
+    assert (norms.sel(rule=others) == norms.sel(rule="bp")).all()
+
+
+def test_compare_does_not_overwrite_and_goes_on_when_told_to(tmp_path, capsys):
+    command = ["compare", "digits", "--rules", "bp,shallow", "--seeds", 1, "--out", tmp_path]
+    assert neurofa(*command, "--epochs", 1) == 0
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(kept) == 5
+    capsys.readouterr()
+    assert neurofa(*command, "--epochs", 2) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    for word in (str(tmp_path), "--resume", "--overwrite", "--out"):
+        assert word in message
+    assert neurofa(*command, "--epochs", 2, "--resume", "--overwrite") == 2
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == kept
+    assert neurofa(*command, "--epochs", 2, "--resume") == 0
+    resumed = read_results(tmp_path / "results.nc")
+    assert neurofa(*command, "--epochs", 2, "--overwrite") == 0
+    afresh = read_results(tmp_path / "results.nc")
+    xr.testing.assert_equal(resumed.drop_vars("seconds"), afresh.drop_vars("seconds"))
+
+
+def test_an_interrupted_comparison_is_not_overwritten(tmp_path, capsys, monkeypatch):
+    """It has no table yet, but its runs are worth keeping."""
+    command = ["compare", "digits", "--rules", "bp,shallow", "--seeds", 1, "--epochs", 2, "--out", tmp_path]
+
+    def interrupt(self, done, text):
+        if done > 1.5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neurofa.terminal.Reporter.show", interrupt)
+        assert neurofa(*command) == 130
+    checkpoint = tmp_path / "runs" / "bp-rate-0" / CHECKPOINT
+    kept = checkpoint.read_bytes()
+    capsys.readouterr()
+    assert neurofa(*command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == kept
+    assert neurofa(*command, "--resume") == 0
+    assert len(read_table(tmp_path / "table.csv")) == 2
+
+
+def test_a_rule_that_no_paper_has_learns_digits():
+    """Sign of the error, layer by layer, through the signs of W: small steps in front of a fast output layer."""
+    rule = nf.Rule("error_sign", "sequential", "sign_transpose", name="mine")
+    network = Network.dense((64, 100, 10), "tanh", "softmax", "cce")
+    training = Training(epochs=5, batch_size=20, learning_rate=(1e-4, 1e-2))
+    run = nf.train(network, rule, nf.load_data("digits"), training=training)
+    assert run.test_error < 0.1
+    initial = nf.train(network, rule, nf.load_data("digits"), training=training, epochs=0)
+    assert np.abs(run.params["layers.0.W"] - initial.params["layers.0.W"]).mean() > 1e-3
+    B, W = run.params["layers.0.B"], run.params["layers.1.W"]
+    np.testing.assert_array_equal(np.sign(B), np.sign(W.T))
+    assert run.history.attrs["rule"] == "mine"
