@@ -140,7 +140,7 @@ class Trainer:
         self.seconds, self.out = 0.0, out
         self.best_error, self.since_best, self.best = math.inf, 0, self.copied_params()
         self.reference: RateEngine | None = None
-        content = [zlib.crc32(part) for part in (data.x_train, data.y_train, data.x_validation, data.y_validation)]
+        content = [zlib.crc32(part.data) for part in (data.x_train, data.y_train, data.x_validation, data.y_validation)]
         described = network, replace(training, epochs=0), rule, data.name, data.note, n, content
         self.identity = spec_hash(*described, seed, augment)
         self.saved_at = time.monotonic()

@@ -56,7 +56,14 @@ def networks(draw, rule):
     hidden = draw(st.lists(st.sampled_from(ACTIVATIONS), max_size=3))
     fewest = [1] * len(hidden) + [2 if loss == "cce" else 1]  # a softmax of one output is always 1
     layers = tuple(
-        layer_for(rule, index, draw(st.integers(n, 7)), name, bias=draw(st.booleans()), slope=draw(st.just(0.0) | st.floats(1e-3, 0.9)))
+        layer_for(
+            rule,
+            index,
+            draw(st.integers(n, 7)),
+            name,
+            bias=draw(st.booleans()),
+            slope=draw(st.just(0.0) | st.floats(1e-3, 0.9)),
+        )
         for index, (name, n) in enumerate(zip([*hidden, output], fewest, strict=True))
     )
     return Network(draw(st.integers(1, 7)), layers, loss, targets, "regression" if regression else "classification")

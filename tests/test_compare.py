@@ -141,7 +141,9 @@ def test_a_comparison_that_was_interrupted_goes_on(tmp_path):
         "fa-rate-0": 1,
     }
     assert not (tmp_path / "table.csv").exists()
-    rest = compared(epochs=4, out=tmp_path, resume=True)
+    told = []
+    rest = compared(epochs=4, out=tmp_path, resume=True, progress=lambda n, name, p: told.append((n, name, p.epoch)))
+    assert told[0] == (1, "fa-rate-0", 1)  # what was finished is not trained again, nor its first epoch
     assert without_time(rest.table) == without_time(whole.table)
     xr.testing.assert_equal(rest.results.drop_vars("seconds"), whole.results.drop_vars("seconds"))
 

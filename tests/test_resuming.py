@@ -33,6 +33,7 @@ RESUMED = {
     "redrawn": (REDRAWN, {}, ADAM),
     "dropout": (BP, {"dropout": 0.3}, ADAM),
     "plateau": (BP, {}, {"learning_rate": 2.0, "schedule": Schedule("plateau", factor=0.7, patience=1)}),
+    "patience": (BP, {}, {"learning_rate": 2.0, "schedule": Schedule("plateau", factor=0.7, patience=2)}),
     "milestones": (BP, {}, {**ADAM, "schedule": Schedule("step", milestones=(1, 3))}),
     "early_stopping": (BP, {}, {**ADAM, "early_stopping": 8, "learning_rate": 0.3}),
 }

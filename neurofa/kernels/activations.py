@@ -12,22 +12,40 @@ from numba.extending import overload
 
 from .codes import HARD_TANH, LEAKY_RELU, RELU, SIGMOID, TANH
 
-# tanh(x) = x P(x^2) / Q(x^2) on |x| <= 9: minimax fit in the relative error (2e-8; 4e-7 with the rounding of float32)
-TANH_RANGE = np.float32(9.0)
-P0, P1, P2, P3, P4 = (
-    np.float32(c)
-    for c in (
-        0.9999999796279174,
-        0.13380980363122472,
-        0.0034955336001638504,
-        2.060816939179018e-05,
-        1.3353391820840506e-08,
-    )
+
+def constants(*values):
+    """Values in single precision."""
+    return tuple(np.float32(value) for value in values)
+
+
+ZERO, HALF, ONE, TWO = constants(0, 0.5, 1, 2)
+# exp(x) = 2^k exp(r), with r = x - k ln 2 (ln 2 in two parts) and exp(r) = 1 + r + r^2 E(r): minimax fit, relative
+# error 3e-9 on |r| <= ln(2) / 2
+LOG2E, LN2_HIGH, LN2_LOW = constants(1.4426950408889634, 0.693359375, -2.12194440054690583e-4)
+E0, E1, E2, E3, E4 = constants(
+    0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.0083687175065279, 0.0013814596459269524
 )
-Q1, Q2, Q3, Q4 = (
-    np.float32(c) for c in (0.46714296021221896, 0.025876776525862653, 0.0003285544792870629, 7.776038439034459e-07)
+EXP_RANGE = np.float32(87.0)  # the smallest power of e that is not subnormal
+MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, which then stands in the last bits
+MAGIC_BITS, EXPONENT_BIAS, MANTISSA_BITS = np.int32(0x4B400000), np.int32(127), np.int32(23)
+# tanh(x) = x + x^3 T(x^2) on |x| <= 0.65: minimax fit, relative error 7e-9
+T0, T1, T2, T3, T4 = constants(
+    -0.3333325982093811, 0.1333083063364029, -0.05368800833821297, 0.02046937495470047, -0.005515109747648239
 )
-ONE, HALF = np.float32(1.0), np.float32(0.5)
+TANH_SMALL = np.float32(0.65)
+
+
+@njit(cache=True, error_model="numpy")
+def exp_negative(x):
+    """exp(x) for x <= 0 in single precision, within two units in the last place; 0 below -87."""
+    c = max(x, -EXP_RANGE)
+    shifted = c * LOG2E + MAGIC
+    k = shifted - MAGIC
+    r = c - k * LN2_HIGH - k * LN2_LOW
+    p = ONE + (r + r * r * (E0 + r * (E1 + r * (E2 + r * (E3 + r * E4)))))
+    exponent = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS + EXPONENT_BIAS)
+    power = np.int32(exponent << MANTISSA_BITS).view(np.float32)
+    return p * power if x >= -EXP_RANGE else ZERO
 
 
 def tanh(x):
@@ -40,11 +58,12 @@ def _tanh(x):
     if x == types.float32:
 
         def single(x):
-            c = min(max(x, -TANH_RANGE), TANH_RANGE)
-            u = c * c
-            p = c * (P0 + u * (P1 + u * (P2 + u * (P3 + u * P4))))
-            q = ONE + u * (Q1 + u * (Q2 + u * (Q3 + u * Q4)))
-            t = min(max(p / q, -ONE), ONE)
+            m = abs(x)
+            e = exp_negative(-TWO * m)
+            large = (ONE - e) / (ONE + e)
+            u = x * x
+            small = x + x * u * (T0 + u * (T1 + u * (T2 + u * (T3 + u * T4))))
+            t = small if m < TANH_SMALL else (large if x > ZERO else -large)
             return t if x == x else x  # NaN stays NaN
 
         return single
@@ -52,14 +71,20 @@ def _tanh(x):
 
 
 def sigmoid(x):
-    """Logistic function in the precision of `x`."""
+    """Logistic function in the precision of `x`; its small values keep their relative accuracy."""
     return 1 / (1 + np.exp(-x))
 
 
 @overload(sigmoid)
 def _sigmoid(x):
     if x == types.float32:
-        return lambda x: HALF + HALF * tanh(HALF * x)
+
+        def single(x):
+            e = exp_negative(-abs(x))
+            s = (ONE if x >= ZERO else e) / (ONE + e)
+            return s if x == x else x
+
+        return single
     return lambda x: 1.0 / (1.0 + math.exp(-x))
 
 

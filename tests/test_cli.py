@@ -1,0 +1,313 @@
+"""The command line: what it prints and leaves, its help, its exit statuses, and what it does not import."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from running import recorded_epochs, save_npz
+from support import data_for, network_for
+
+import neurofa as nf
+from neurofa import cli, terminal
+from neurofa.io.datasets import SOURCES
+from neurofa.io.results import read_results
+from neurofa.rules import BP, DRTP, PRESETS
+from neurofa.run import CHECKPOINT
+
+LAST_LINE = re.compile(r"test_error=(\d\.?[\d.e-]*) seconds=(\d+\.\d\d) synops_per_sample=(\d+)")
+COMMANDS = ("train", "compare", "rules", "data list", "data fetch", "bench rate")
+HEAVY = ("brian2", "xarray", "matplotlib", "sklearn", "numba", "pydantic", "scipy", "pooch", "h5netcdf", "torch")
+SMALL = """
+[network]
+sizes = [6, 7, 3]
+[training]
+batch_size = 5
+epochs = 2
+"""
+
+
+@pytest.fixture(autouse=True)
+def the_handler_of_sigterm():
+    """`main` sets its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A small model, small data, and a folder: the arguments of a quick training."""
+    (tmp_path / "small.toml").write_text(SMALL)
+    data = save_npz(tmp_path / "small.npz", data_for(network_for(BP, (6, 7, 3))))
+    return ["train", tmp_path / "small.toml", "--data", data, "--out", tmp_path / "out"]
+
+
+def neurofa(*arguments):
+    """Exit status of the command line in this process."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(argument) for argument in arguments])
+    return caught.value.code
+
+
+def python(code, **environment):
+    """What a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---------------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("rule", ["drtp", "error_sign/sequential/sign_transpose"])
+def test_train_prints_what_the_run_came_to(rule, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert neurofa("train", "digits", "--rule", rule, "--epochs", 2, "--seed", 3, "--out", out) == 0
+    printed = capsys.readouterr()
+    found = LAST_LINE.fullmatch(printed.out.splitlines()[-1])
+    assert found, printed.out
+    data = nf.load_data("digits", seed=3)
+    run = nf.train(nf.load_model("digits"), nf.rules.named(rule), data, seed=3, epochs=2)
+    assert float(found[1]) == pytest.approx(run.test_error, abs=1e-6)
+    assert int(found[3]) == run.synops_per_sample
+    assert printed.err == ""
+    assert sorted(path.name for path in out.iterdir()) == [CHECKPOINT, "curves.png", "results.nc"]
+    assert f"{out}: {CHECKPOINT}, results.nc, curves.png" in printed.out
+    history = read_results(out / "results.nc")
+    xr.testing.assert_equal(history, run.history)
+    assert history.attrs["rule"] == rule
+    assert history.attrs["numpy"] == np.__version__
+    assert history.attrs["title"] == nf.load_model("digits").title
+
+
+def test_train_for_no_epochs_evaluates(small, tmp_path, capsys):
+    assert neurofa(*small, "--epochs", 0) == 0
+    error = float(LAST_LINE.fullmatch(capsys.readouterr().out.splitlines()[-1])[1])
+    model, data = nf.load_model(tmp_path / "small.toml"), nf.load_data(tmp_path / "small.npz")
+    assert error == pytest.approx(nf.train(model, BP, data, epochs=0).test_error, abs=1e-6)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [CHECKPOINT, "results.nc"]
+
+
+def test_train_takes_its_options(small, tmp_path):
+    assert neurofa(*small, "--epochs", 3, "--probe-every", 2, "--threads", 1, "--seed", 5, "--mode", "rate") == 0
+    history = read_results(tmp_path / "out" / "results.nc")
+    assert history.sizes["epoch"] == 3
+    assert list(history.probe.values) == list(range(0, 16, 2))
+    assert history.attrs["seed"] == 5
+    assert neurofa(*small, "--probe-every", 0, "--overwrite") == 0
+    history = read_results(tmp_path / "out" / "results.nc")
+    assert history.sizes["epoch"] == 2
+    assert "alignment_deg" not in history
+
+
+def test_train_writes_to_a_folder_named_after_the_run(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert neurofa(*small[:-2], "--rule", "error/direct/random", "--seed", 2) == 0
+    assert [path.name for path in (tmp_path / "neurofa-runs").iterdir()] == ["small-error-direct-random-2"]
+
+
+def test_resumed_training_ends_like_an_unbroken_one(small, tmp_path):
+    assert neurofa(*small, "--epochs", 2) == 0
+    assert recorded_epochs(tmp_path / "out") == 2
+    assert neurofa(*small, "--epochs", 5, "--resume") == 0
+    rest = read_results(tmp_path / "out" / "results.nc")
+    assert neurofa(*small, "--epochs", 5, "--overwrite") == 0
+    xr.testing.assert_equal(rest, read_results(tmp_path / "out" / "results.nc"))
+
+
+def test_a_run_is_not_overwritten_unless_told_to(small, tmp_path, capsys):
+    assert neurofa(*small) == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    capsys.readouterr()
+    assert neurofa(*small, "--rule", "drtp") == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "--overwrite" in message
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == kept
+    assert neurofa(*small, "--rule", "drtp", "--overwrite") == 0
+    assert read_results(tmp_path / "out" / "results.nc").attrs["rule"] == "drtp"
+
+
+def test_ctrl_c_exits_with_130_and_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
+    def interrupt(self, done, text):
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal.Reporter, "show", interrupt)
+    assert neurofa(*small) == 130
+    printed = capsys.readouterr()
+    assert printed.err.strip().count("\n") == 0
+    assert "--resume" in printed.err
+    assert "test_error" not in printed.out
+    assert recorded_epochs(tmp_path / "out") == 1
+
+
+def test_a_regression_trains(tmp_path, capsys):
+    command = ["train", "frenkel_2021_regression", "--rule", "dfa", "--epochs", 1, "--out", tmp_path / "out"]
+    assert neurofa(*command) == 0
+    assert LAST_LINE.fullmatch(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_command_line_model_is_the_python_model(small, tmp_path):
+    """The same numbers by `nf.train` from a file."""
+    assert neurofa(*small, "--rule", "drtp") == 0
+    model, data = nf.load_model(tmp_path / "small.toml"), nf.load_data(tmp_path / "small.npz")
+    xr.testing.assert_equal(read_results(tmp_path / "out" / "results.nc"), nf.train(model, DRTP, data).history)
+
+
+# ---------------------------------------------------------------------------- progress
+
+
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(small, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0.0)
+    assert neurofa(*small) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"^ 50 %  bp  epoch 1/2  train error \d+\.\d\d %, test error \d+\.\d\d %  \d+:\d\d left$",
+                     printed.err, re.MULTILINE)  # fmt: skip
+    assert "%" not in printed.out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3661, "1:01:01"), (float("nan"), "?"), (float("inf"), "?")],
+)
+def test_clock(seconds, text):
+    assert terminal.clock(seconds) == text
+
+
+# ---------------------------------------------------------------------------- lists
+
+
+def test_rules_lists_every_preset(capsys):
+    assert neurofa("rules") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, rule in PRESETS.items():
+        row = [line for line in lines if line.split()[:1] == [name]]
+        assert len(row) == 1, name
+        described = rule.describe()
+        assert described["signal"] in row[0]
+        assert described["route"] in row[0]
+        assert described["feedback B"] in row[0]
+
+
+def test_data_list_names_every_data_set(capsys):
+    assert neurofa("data", "list") == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert names == list(SOURCES)
+
+
+def test_data_fetch_of_what_is_here_already(capsys):
+    assert neurofa("data", "fetch", "digits") == 0
+    assert "nothing to fetch" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert neurofa("--version") == 0
+    assert capsys.readouterr().out == f"neurofa {nf.__version__}\n"
+
+
+# ---------------------------------------------------------------------------- help, and what it costs
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(command, capsys):
+    assert neurofa(*command.split(), "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    example = re.search(r"Example: (neurofa [^.]*?)(?: Arguments:| Options:|$)", text)
+    assert example, text
+    assert example[1].startswith(f"neurofa {command}")
+
+
+def test_help_names_every_command(capsys):
+    assert neurofa("--help") == 0
+    text = capsys.readouterr().out
+    assert all(
+        re.search(rf"^  {name}\b", text, re.MULTILINE) for name in ("train", "compare", "rules", "data", "bench")
+    )
+
+
+@pytest.mark.parametrize("group", [[], ["data"], ["bench"]])
+def test_without_a_command_the_help_is_shown(group, capsys):
+    assert neurofa(*group) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") > 5
+    assert "Commands:" in printed.err
+    assert printed.out == ""
+
+
+def test_help_and_import_stay_light():
+    code = f"""
+import json, sys
+import neurofa
+heavy, seen = {HEAVY!r}, {{}}
+seen["import"] = [name for name in heavy if name in sys.modules]
+from neurofa.cli import main
+for arguments in (["--help"], ["--version"], *([*command.split(), "--help"] for command in {COMMANDS!r})):
+    try:
+        main(arguments)
+    except SystemExit as end:
+        assert end.code == 0, arguments
+    seen[" ".join(arguments)] = [name for name in heavy if name in sys.modules]
+neurofa.rules.BP, neurofa.Network.dense((2, 2))
+seen["describe"] = [name for name in heavy if name in sys.modules]
+print(json.dumps(seen))
+"""
+    seen = json.loads(python(code).splitlines()[-1])
+    assert len(seen) == 4 + len(COMMANDS)
+    assert seen["import"] == seen["--help"] == []
+    # typer checks options with pydantic, if it is there, as soon as there is one
+    assert all(set(names) <= {"pydantic"} for names in seen.values()), seen
+
+
+def test_training_imports_no_simulator_and_no_plots():
+    code = """
+import sys
+import numpy as np
+import neurofa as nf
+net, x = nf.Network.dense((4, 3, 2)), np.ones((4, 4))
+nf.updates(net, nf.rules.BP, nf.lower(net, nf.rules.BP).params, x, np.array([0, 1, 0, 1]))
+print([name for name in ("brian2", "matplotlib", "sklearn", "xarray", "torch") if name in sys.modules])
+"""
+    assert python(code).strip() == "[]"
+
+
+# ---------------------------------------------------------------------------- the first run on a machine
+
+FRESH = """
+import sys
+import numpy as np
+import neurofa as nf
+name, threads = sys.argv[1:]
+net, rule, rng = nf.Network.dense((4, 3, 2)), getattr(nf.rules, name), np.random.default_rng(0)
+x, y = rng.normal(size=(6, 4)), np.arange(6) % 2
+if threads == "all":
+    print(nf.updates(net, rule, nf.lower(net, rule).params, x, y)["layers.0.dW"].shape)
+else:
+    data = nf.Data(x, y, x, y)
+    run = nf.train(net, rule, data, training=nf.Training(epochs=1, batch_size=2), threads=int(threads), probe_every=0)
+    print(run.params["layers.0.W"].shape)
+"""
+
+
+@pytest.mark.slow
+def test_kernels_compiled_by_one_process_serve_another(tmp_path):
+    """A cached parallel kernel takes for granted that the thread pool runs, which compiling would have started."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "OPENBLAS_NUM_THREADS": "1"}
+    for arguments in (("FA", "all"), ("NP_FA", "all"), ("NP_FA", "1"), ("NP_FA", "all")):
+        command = [sys.executable, "-c", FRESH, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stdout) == (0, "(4, 3)\n"), (arguments, done.stderr)
+        assert done.stderr == ""
+    assert any((tmp_path / "cache").rglob("*.nbc"))  # the cache was used
