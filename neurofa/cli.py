@@ -1,5 +1,6 @@
 """The command line. Commands import what they need when they run, so that help comes at once."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
+RESUMABLE = (["train"], ["compare"])
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -157,6 +159,8 @@ def compare(
     chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
     folder = out or _unused(Path("neurofa-compare"))
     _check_folder(folder, RUNS, resume, overwrite)
+    if overwrite:
+        shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
     total = len(chosen) * seeds
     with reporting(total) as reporter:
         comparison = run_comparison(
@@ -293,7 +297,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         code = 0
     if code == INTERRUPTED:  # some versions of typer return it, others raise
-        print("interrupted; the work up to the last whole epoch is saved, --resume goes on", file=sys.stderr)
+        given = sys.argv[1:] if arguments is None else arguments
+        kept = "; the work up to the last whole epoch is saved, --resume goes on" if given[:1] in RESUMABLE else ""
+        print(f"interrupted{kept}", file=sys.stderr)
     sys.exit(code or 0)
 
 

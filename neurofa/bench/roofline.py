@@ -44,7 +44,7 @@ def gemm_flops_per_s(threads: int) -> float:
 def bytes_per_s(n: int, threads: int) -> float:
     """Bandwidth of ``a = b + s c`` over three float32 arrays of `n` elements, as `threads` threads see it."""
     a, b, c = (np.ones(n, np.float32) for _ in range(3))
-    repeats = max(1, 20_000_000 // n)
+    repeats = min(2_000, max(1, 20_000_000 // n))
     triad(a, b, c, np.float32(0.5), threads, 1)
     best = np.inf
     for _ in range(MEASUREMENTS):

@@ -113,7 +113,7 @@ def test_a_name_and_its_path_give_the_same_model():
 def test_a_folder_does_not_hide_a_bundled_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
-    assert load_model("digits").network.sizes == (64, 100, 50, 10)
+    assert load_model("digits").network.sizes == (64, 200, 200, 10)
 
 
 # ---- what is refused
