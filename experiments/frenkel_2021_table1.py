@@ -2,7 +2,8 @@
 
 Protocol: 784-500-10 and 784-500-500-10, tanh and sigmoid, binary cross-entropy, Adam with the rates of
 Table 3, batches of 60, 100 epochs; the test error is the mean over the last 10 epochs. The paper has 10 trials,
-this script 2 unless told otherwise. Every run is checkpointed and goes on where it was stopped.
+this script 2 unless told otherwise. Every run is checkpointed and goes on where it was stopped. Rows of the
+table are kept if they were made by this version of neurofa from the same description, and made anew otherwise.
 
     python experiments/frenkel_2021_table1.py --seeds 2 --workers 2
     python experiments/frenkel_2021_table1.py --quick
@@ -18,28 +19,75 @@ from pathlib import Path
 from statistics import mean, stdev
 
 HERE = Path(__file__).parent
-COLUMNS = ("network", "rule", "seed", "epochs", "test_error_percent", "seconds", "date", "cpu", "neurofa", "threads")
+COLUMNS = (
+    "network",
+    "rule",
+    "seed",
+    "epochs",
+    "test_error_percent",
+    "seconds",
+    "date",
+    "cpu",
+    "neurofa",
+    "threads",
+    "spec",
+)
 QUICK_EPOCHS = 2
 TOLERANCE_POINTS = 0.15  # or three of the paper's standard deviations, whichever is larger
 
 
-def one(network: str, rule: str, seed: int, epochs: int | None, out: Path) -> dict:
+def description(network: str, rule: str) -> str:
+    """Hash of all that a model says of a rule's run: network, protocol, rule and data."""
+    import neurofa as nf
+    from neurofa.io.config import spec_hash
+
+    model = nf.load_model(network)
+    return spec_hash(model.for_rule(nf.rules.named(rule)), model.data)
+
+
+def reusable(rows: list[dict], paper: dict) -> list[dict]:
+    """The rows that this version of neurofa would make again."""
+    from neurofa import __version__
+
+    known = [row for row in rows if row["rule"] in paper.get(row["network"], {})]
+    return [
+        row
+        for row in known
+        if (row["neurofa"], row.get("spec")) == (__version__, description(row["network"], row["rule"]))
+    ]
+
+
+def one(network: str, rule: str, seed: int, epochs: int | None, out: Path, overwrite: bool) -> dict:
     """Train one network by one rule with one seed, and return its row of the table."""
     import neurofa as nf
     from neurofa.io.results import environment
+    from neurofa.run import Diverged
 
     folder = out / f"{network}-{rule}-{seed}"
     model = nf.load_model(network)
     data = nf.load_data(model.data, seed=seed)
     resume = (folder / "checkpoint.safetensors").exists()
-    run = nf.train(
-        model, nf.rules.named(rule), data, seed=seed, epochs=epochs, threads=1, out=folder, resume=resume, probe_every=0
-    )
+
+    def train(resume: bool) -> nf.Run:
+        return nf.train(
+            model, nf.rules.named(rule), data, seed=seed, epochs=epochs, threads=1, out=folder, resume=resume,
+            probe_every=0,
+        )  # fmt: skip
+
+    try:
+        run = train(resume)
+    except Diverged:
+        raise
+    except nf.InputError:  # the checkpoint is another run's, or damaged
+        if not (resume and overwrite):
+            raise
+        run = train(False)
     about = environment()
     return {
         "network": network, "rule": rule, "seed": seed, "epochs": run.history.sizes["epoch"],
         "test_error_percent": round(100 * run.test_error, 4), "seconds": round(run.seconds, 1),
         "date": str(about["date"])[:10], "cpu": about["cpu"], "neurofa": about["neurofa"], "threads": 1,
+        "spec": description(network, rule),
     }  # fmt: skip
 
 
@@ -89,12 +137,15 @@ def write(rows: list[dict], paper: dict, stem: Path) -> None:
 
 
 def main() -> int:
+    from neurofa import InputError
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="trials of each rule (the paper has 10)")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, a thread each")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs, one seed, the small network")
     parser.add_argument("--full", action="store_true", help="the paper's 10 seeds")
     parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of the checkpoints")
+    parser.add_argument("--overwrite", action="store_true", help="train anew where a checkpoint is another run's")
     options = parser.parse_args()
     paper = tomllib.loads((HERE / "frenkel_2021_table1.toml").read_text())
     epochs, seeds = (QUICK_EPOCHS, 1) if options.quick else (None, 10 if options.full else options.seeds)
@@ -105,13 +156,19 @@ def main() -> int:
     rows: list[dict] = []
     if not options.quick and stem.with_suffix(".csv").exists():
         with stem.with_suffix(".csv").open() as file:
-            rows = list(csv.DictReader(file))
+            rows = reusable(list(csv.DictReader(file)), paper)
     finished = {(row["network"], row["rule"], int(row["seed"])) for row in rows}
     jobs = [(n, r, s) for s in range(seeds) for n in networks for r in paper[n] if (n, r, s) not in finished]
+    failed = 0
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(one, *job, epochs, out) for job in jobs]
+        futures = {pool.submit(one, *job, epochs, out, options.overwrite): job for job in jobs}
         for future in as_completed(futures):
-            rows.append(future.result())
+            try:
+                rows.append(future.result())
+            except InputError as error:
+                failed += 1
+                print(f"{' '.join(map(str, futures[future]))}: {error} (or give --overwrite)", file=sys.stderr)
+                continue
             write(rows, paper, stem)
             row = rows[-1]
             print(
@@ -119,6 +176,8 @@ def main() -> int:
                 f"in {row['seconds']} s ({len(rows)} of {len(finished) + len(jobs)})",
                 flush=True,
             )
+    if failed:
+        return 2
     print(stem.with_suffix(".md").read_text())
     if options.quick:
         errors = {row["rule"]: row["test_error_percent"] for row in rows}

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import rules
+    from . import analysis, plot, rules, spec
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
@@ -47,6 +47,7 @@ _HOME = {
     "load_data": "io.datasets",
     "load_model": "io.config",
 }
+_MODULES = ("analysis", "plot", "rules", "spec")
 
 __all__ = [
     "Data",
@@ -65,18 +66,21 @@ __all__ = [
     "Run",
     "Schedule",
     "Training",
+    "analysis",
     "load_data",
     "load_model",
     "lower",
+    "plot",
     "rules",
+    "spec",
     "train",
     "updates",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "rules":
-        return import_module(".rules", __name__)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module 'neurofa' has no attribute {name!r}; it has {', '.join(__all__)}")

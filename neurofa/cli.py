@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 RESUMABLE = (["train"], ["compare"])
-INTERRUPTED = 130
+BAD_INPUT, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="neurofa",
@@ -41,7 +42,7 @@ Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the
 DataName = Annotated[
     str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads; all cores (at most 8) unless given.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads, at most 8; all cores unless given.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
 
 
@@ -61,12 +62,12 @@ def version_option(
 def train(
     model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")],
     rule: Annotated[str, typer.Option(help="A rule of `neurofa rules`, or SIGNAL/ROUTE/FEEDBACK.")] = "bp",
-    mode: Annotated[str, typer.Option(help="rate")] = "rate",
+    mode: Annotated[str, typer.Option(help="rate: the dense engine.")] = "rate",
     epochs: Epochs = None,
     seed: Seed = 0,
     data: DataName = None,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint, history and figures.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
     overwrite: Overwrite = False,
     threads: Threads = None,
     probe_every: Annotated[
@@ -77,10 +78,10 @@ def train(
 
     Example: neurofa train digits --rule drtp --epochs 10 --out runs/drtp
     """
-    from .compare import with_data
+    from .compare import final_note, with_data
     from .io.config import load_model
     from .io.datasets import load_data
-    from .io.results import environment, write_results
+    from .io.results import write_results
     from .rules import named
     from .run import CHECKPOINT, require_mode
     from .run import train as run_training
@@ -88,45 +89,56 @@ def train(
 
     require_mode(mode)
     described, learning = with_data(load_model(model), data), named(rule)
-    folder = out or Path("neurofa-runs") / f"{Path(model).stem}-{rule.replace('/', '-')}-{seed}"
+    folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{rule.replace('/', '-')}-{seed}"
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     loaded = load_data(described.data, seed=seed)
-    with reporting(1) as reporter:
+    with reporting(1, _opening(folder, out)) as reporter:
         run = run_training(
             described, learning, loaded, mode, seed,
             epochs=epochs, out=folder, resume=resume, threads=threads, probe_every=probe_every,
-            progress=lambda p: reporter.show(p.fraction, _status(rule, p)),
+            progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
         )  # fmt: skip
-    run.history.attrs |= environment()
+    run.history.attrs["final"] = final_note(described, [run])
     write_results(folder / "results.nc", run.history)
-    figures = _train_figures(run.history, rule, described.training.report_last, folder)
+    figures = _train_figures(run.history, rule, folder)
     typer.echo(f"{folder}: {CHECKPOINT}, results.nc{figures}")
     typer.echo(
         f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
     )
 
 
-def _train_figures(history: "xarray.Dataset", rule: str, last: int, folder: Path) -> str:
+def _train_figures(history: "xarray.Dataset", rule: str, folder: Path) -> str:
     """Draw what a run has; returns what was drawn, for the message."""
     if not history.sizes["epoch"]:
         return ""
     from .compare import one_run
     from .plot import compare_figure, save_figure
 
-    save_figure(compare_figure(one_run(history, rule), last=last), folder / "curves.png")
+    save_figure(compare_figure(one_run(history, rule)), folder / "curves.png")
     return ", curves.png"
 
 
-def _status(name: str, p: "Progress") -> str:
-    test = "" if p.test_error != p.test_error else f", test error {100 * p.test_error:.2f} %"
-    return f"{name}  epoch {p.epoch}/{p.epochs}  train error {100 * p.train_error:.2f} %{test}"
+def _status(name: str, p: "Progress", task: str) -> str:
+    def said(value: float) -> str:
+        return f"loss {value:.4g}" if task == "regression" else f"error {100 * value:.2f} %"
+
+    test = "" if p.test_error != p.test_error else f", test {said(p.test_error)}"
+    return f"{name}  epoch {p.epoch}/{p.epochs}  train {said(p.train_error)}{test}"
+
+
+def _opening(folder: Path, out: Path | None) -> str:
+    """What is said when a job begins: where to, if that was not given."""
+    return "" if out else f"writing to {folder}"
 
 
 def _check_folder(folder: Path, key: str, resume: bool, overwrite: bool) -> None:
     """Refuse to lose what a folder holds, or to resume what is not there."""
     require(not (resume and overwrite), "--resume and --overwrite exclude each other; choose one")
     there = (folder / key).exists()
-    require(there or not resume, f"there is no {key} in {folder} to resume; leave --resume out, or name its --out")
+    require(
+        there or not resume,
+        f"{folder} holds nothing to resume ({key} is missing); leave --resume out, or name its --out",
+    )
     require(
         not there or resume or overwrite,
         f"{folder} holds a run already; give --resume to go on, --overwrite to start afresh, or another --out",
@@ -141,7 +153,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 3,
     epochs: Epochs = None,
     out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the runs in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out, or the newest comparison here.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train several rules from the same initial weights; leaves a table and a figure.
@@ -157,19 +169,26 @@ def compare(
 
     described = with_data(load_model(model), data)
     chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
-    folder = out or _unused(Path("neurofa-compare"))
+    usual = Path("neurofa-compare")
+    folder = out or (_newest(usual, RUNS) if resume else _unused(usual))
     _check_folder(folder, RUNS, resume, overwrite)
     if overwrite:
         shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
     total = len(chosen) * seeds
-    with reporting(total) as reporter:
+    with reporting(total, _opening(folder, out)) as reporter:
         comparison = run_comparison(
             described, chosen, lambda seed: load_data(described.data, seed=seed),
             seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
-            progress=lambda n, name, p: reporter.show(n + p.fraction, _status(f"{name} ({n + 1} of {total})", p)),
+            progress=lambda n, name, p: reporter.show(
+                n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
+            ),
         )  # fmt: skip
     _show_comparison(comparison, described.title or model)
     typer.echo(f"{folder}: {TABLE}, {RESULTS}" + (f", {FIGURE}" if comparison.results.sizes["epoch"] else ""))
+    for name, message in comparison.diverged.items():
+        _complain(f"{name}: {message}")
+    if comparison.diverged:
+        raise typer.Exit(BAD_INPUT)
 
 
 def _unused(folder: Path) -> Path:
@@ -180,28 +199,47 @@ def _unused(folder: Path) -> Path:
     return candidate
 
 
+def _newest(folder: Path, key: str) -> Path:
+    """Of the folders that `_unused` gave, the one whose runs are the newest; the first name if there is none."""
+    found = [place for place in folder.parent.glob(f"{folder.name}*") if (place / key).exists()]
+    return max(found, key=lambda place: (place / key).stat().st_mtime_ns, default=folder)
+
+
 def _show_comparison(comparison: "Comparison", title: str) -> None:
     """The means over seeds as a table on stdout."""
-    from statistics import mean, stdev
-
     from .terminal import show_table
 
+    regression = comparison.results.attrs["task"] == "regression"
+    what, form, factor = ("test loss", ".4g", 1) if regression else ("test error, %", ".2f", 100)
     rows: list[dict[str, object]] = []
     for rule, mode in dict.fromkeys((row["rule"], row["mode"]) for row in comparison.table):
         mine = [row for row in comparison.table if (row["rule"], row["mode"]) == (rule, mode)]
-        errors = [100 * row["test_error"] for row in mine]
+        errors = [factor * row["test_error"] for row in mine]
+        finished = sum(error == error for error in errors)
         rows.append(
             {
                 "rule": rule,
                 "mode": mode,
-                "test error, %": f"{mean(errors):.2f}" + (f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""),
-                "angle to bp, deg": f"{mean(row['alignment_deg'] for row in mine):.1f}",
-                "synops/sample": f"{mine[0]['synops_per_sample']:,.0f}",
-                "seconds": f"{mean(row['seconds'] for row in mine):.2f}",
-                "seeds": len(mine),
+                what: _mean(errors, form, spread=True) if finished else "diverged",
+                "angle to bp, deg": _mean([row["alignment_deg"] for row in mine], ".1f"),
+                "synops/sample": _mean([row["synops_per_sample"] for row in mine], ",.0f"),
+                "seconds": _mean([row["seconds"] for row in mine], ".2f"),
+                "seeds": len(mine) if finished == len(mine) else f"{finished} of {len(mine)}",
             }
         )
     show_table(rows, title, right=list(rows[0])[2:])
+    if final := comparison.results.attrs["final"]:
+        typer.echo(f"{what.partition(',')[0]}: {final}")
+
+
+def _mean(values: list[float], form: str, spread: bool = False) -> str:
+    """Mean of what is a number, and its standard deviation if asked for; a dash if nothing is."""
+    from statistics import mean, stdev
+
+    values = [value for value in values if value == value]
+    if not values:
+        return "–"
+    return f"{mean(values):{form}}" + (f" ± {stdev(values):{form}}" if spread and len(values) > 1 else "")
 
 
 @app.command()
@@ -214,6 +252,35 @@ def rules() -> None:
     from .terminal import show_table
 
     show_table([rule.describe() for rule in PRESETS.values()])
+
+
+@app.command()
+def models() -> None:
+    """List the bundled models.
+
+    Example: neurofa models
+    """
+    from .io.config import bundled_models, load_model
+    from .terminal import show_table
+
+    show_table(
+        [
+            {
+                "name": name,
+                "widths": _widths(model.network.sizes),
+                "loss": model.network.loss,
+                "data": model.data.name,
+                "title": model.title,
+            }
+            for name, model in ((name, load_model(name)) for name in bundled_models())
+        ]
+    )
+
+
+def _widths(sizes: tuple[int, ...]) -> str:
+    """Widths of layers as text; three or more that are equal become one entry, such as 10x1000."""
+    runs = [(size, len(list(same))) for size, same in groupby(sizes)]
+    return "-".join(f"{n}x{size}" if n > 2 else "-".join([str(size)] * n) for size, n in runs)
 
 
 @data_app.command("list")
@@ -287,7 +354,7 @@ def main(arguments: list[str] | None = None) -> None:
         where = f" (see `{context.command_path} --help`)" if context else ""
         if type(error).__name__ == "NoArgsIsHelpError":  # nothing was asked for: the whole help, line by line
             print(_wording(error), file=sys.stderr)
-            code = 2
+            code = BAD_INPUT
         else:
             code = _complain(_wording(error) + where)
     except ClickException as error:
@@ -309,7 +376,7 @@ def _wording(error: Exception) -> str:
 
 def _complain(message: str) -> int:
     print(f"neurofa: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return BAD_INPUT
 
 
 def _terminate(signum: int, frame: object) -> None:

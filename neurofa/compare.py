@@ -1,7 +1,8 @@
 """Rules side by side: each trained from the same initial weights, in one dataset."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .io.data import Data
 from .io.results import environment, write_results, write_table
-from .run import CHECKPOINT, Progress, Run, train
+from .run import CHECKPOINT, Diverged, Progress, Run, train
 from .spec import Model, Rule
 from .spec.errors import require
 
@@ -22,10 +23,11 @@ RESULTS, TABLE, FIGURE, RUNS = "results.nc", "table.csv", "compare.png", "runs"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` leaves: the results over rule, mode and seed, and a table with a row for each run."""
+    """What `compare` leaves: the results over rule, mode and seed, a table with a row for each run, divergences."""
 
     results: "xarray.Dataset"
     table: list[dict[str, Any]]
+    diverged: dict[str, str] = field(default_factory=dict)  # by the run's name: epoch, layer and learning rate
 
 
 def compare(
@@ -65,8 +67,10 @@ def compare(
     -------
     Comparison
         `results` has dims rule, mode, seed, epoch, probe, layer with ``test_error``, ``train_error``, ``test_loss``,
-        ``train_loss``, ``alignment_deg`` and the other probes; `table` has the columns of ``table.csv``,
-        where ``alignment_deg`` is the angle of the whole update with backpropagation's at the end.
+        ``train_loss``, ``alignment_deg`` and the other probes, and over the first three ``final_test_error``,
+        ``seconds`` and ``identity`` (hash of what was run); `table` has the columns of ``table.csv``, where
+        ``alignment_deg`` is the mean over the hidden layers of the last probe's, NaN without any. A run that
+        diverged is NaN in both and has its message in `diverged`.
 
     Raises
     ------
@@ -81,6 +85,8 @@ def compare(
     for rule in rules:
         check(model.for_rule(rule)[0], rule)
     runs: list[Run] = []
+    table: list[dict[str, Any]] = []
+    diverged: dict[str, str] = {}
     for seed in seeds:
         data = load(seed)
         for mode in modes:
@@ -88,74 +94,110 @@ def compare(
                 name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
                 folder = Path(out) / RUNS / name if out is not None else None
                 again = resume and folder is not None and (folder / CHECKPOINT).exists()
-                finished = len(runs)
+                finished = len(table)
                 tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
-                runs.append(
-                    train(model, rule, data, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell)
-                )
-    comparison = Comparison(_joined(runs, model, data), [_row(run) for run in runs])
+                try:
+                    run = train(model, rule, data, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell)
+                except Diverged as error:  # the others may not
+                    diverged[name] = str(error)
+                    table.append(dict.fromkeys(COLUMNS, nan) | {"rule": rule.name, "mode": mode, "seed": seed})
+                else:
+                    runs.append(run)
+                    table.append(_row(run))
+    places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": list(seeds)}
+    comparison = Comparison(_joined(runs, places, model, data), table, diverged)
     if out is not None:
         write(comparison, Path(out))
     return comparison
 
 
 def _row(run: Run) -> dict[str, Any]:
-    angles = run.history.get("total_update_angle_deg")
     return {
         "rule": run.rule.name,
         "mode": run.mode,
         "seed": run.seed,
         "test_error": run.test_error,
-        "alignment_deg": float(angles[-1]) if angles is not None else float("nan"),
+        "alignment_deg": _last_angle(run.history),
         "synops_per_sample": run.synops_per_sample,
         "seconds": round(run.seconds, 3),
     }
 
 
-def _joined(runs: Sequence[Run], model: Model, data: Data) -> "xarray.Dataset":
-    """All histories along rule, mode and seed; what a run lacks is NaN."""
+def _last_angle(history: "xarray.Dataset") -> float:
+    """Mean over the hidden layers of the angle of signals at the last probe, degrees; NaN where there is none."""
+    if "alignment_deg" not in history:
+        return nan
+    angles = history["alignment_deg"].values[-1, :-1]
+    angles = angles[np.isfinite(angles)]
+    return float(angles.mean()) if len(angles) else nan
+
+
+def final_note(model: Model, runs: Sequence[Run]) -> str:
+    """Which epochs the runs' `test_error` comes from, in words; empty if nothing was trained."""
+    notes = []
+    for run in runs:
+        training, epochs = model.for_rule(run.rule)[1], int(run.history.sizes["epoch"])
+        last = min(training.report_last, epochs)
+        if epochs and training.early_stopping is not None:
+            notes.append("best epoch")
+        elif epochs:
+            notes.append(f"mean of last {last} epochs" if last > 1 else "last epoch")
+    return " or ".join(dict.fromkeys(notes))
+
+
+def _joined(runs: Sequence[Run], places: dict[str, list[Any]], model: Model, data: Data) -> "xarray.Dataset":
+    """All histories along rule, mode and seed, in the order of `places`; what a run lacks, or did not reach, is NaN."""
     import xarray
 
-    parts = []
+    parts = [xarray.Dataset(coords=places | {"epoch": np.arange(0)})]
     for run in runs:
         own = {"rule": [run.rule.name], "mode": [run.mode], "seed": [run.seed]}
-        final = xarray.Dataset({"final_test_error": run.test_error, "seconds": run.seconds})
+        about = {"final_test_error": run.test_error, "seconds": run.seconds, "identity": run.history.attrs["identity"]}
+        final = xarray.Dataset(about)
         parts.append(xarray.merge([run.history.drop_attrs(), final]).expand_dims(own))
-    order = {"rule": list(dict.fromkeys(run.rule.name for run in runs))}
     # runs may differ in their epochs and probes, along which nothing shall be joined
     results = xarray.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop")
-    results = results.reindex(order).transpose("rule", "mode", "seed", ...)
+    results = results.reindex(places).transpose("rule", "mode", "seed", ...)
+    if runs:
+        results["identity"] = results["identity"].fillna("").astype(str)
+    synops = {(run.rule.name, run.mode): float(run.synops_per_sample) for run in runs}
     results.attrs = environment() | {
         "title": model.title,
         "source": model.source,
         "data": data.name,
         "data_note": data.note,
+        "task": data.task,
         "epochs": int(results.sizes["epoch"]),
         "report_last": model.training.report_last,
-        "synops_per_sample": [float(run.synops_per_sample) for run in runs if run.seed == runs[0].seed],
+        "final": final_note(model, runs),
+        "synops_per_sample": [synops.get((rule, mode), nan) for mode in places["mode"] for rule in places["rule"]],
     }
+    if runs:
+        results.attrs["threads"] = runs[0].history.attrs["threads"]
     if data.task == "classification":
         # error of always naming the commonest class of the training set
-        counts = np.bincount(data.y_test, minlength=2)
-        results.attrs["chance_error"] = 1.0 - float(counts[np.bincount(data.y_train).argmax()]) / len(data.y_test)
+        tested, trained = (np.bincount(y, minlength=data.n_outputs) for y in (data.y_test, data.y_train))
+        results.attrs["chance_error"] = 1.0 - float(tested[trained.argmax()]) / len(data.y_test)
     return results
 
 
 def one_run(history: "xarray.Dataset", rule: str) -> "xarray.Dataset":
     """A run's history with the dims that a comparison has, for the same figures."""
     own = {"rule": [rule], "mode": [str(history.attrs["mode"])], "seed": [int(history.attrs["seed"])]}
-    return history.expand_dims(own)
+    return history.assign(final_test_error=history.attrs["test_error"]).expand_dims(own)
 
 
 def write(comparison: Comparison, out: Path) -> None:
-    """Leave ``results.nc``, ``table.csv`` and ``compare.png`` in a folder."""
+    """Leave ``results.nc``, ``table.csv`` and, if anything was trained, ``compare.png`` in a folder."""
     from .plot import compare_figure, save_figure
 
     write_results(out / RESULTS, comparison.results)
     write_table(out / TABLE, comparison.table, COLUMNS)
     results = comparison.results
     if results.sizes["epoch"]:
-        save_figure(compare_figure(results, last=int(results.attrs["report_last"])), out / FIGURE)
+        save_figure(compare_figure(results), out / FIGURE)
+    else:
+        (out / FIGURE).unlink(missing_ok=True)  # one of other results
 
 
 def with_data(model: Model, data: str | None) -> Model:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .engines.rate import RateEngine
 from .io.data import Data
-from .rules import Params, Plan, freeze
+from .io.results import environment
+from .rules import PRESETS, Params, Plan, freeze
 from .spec import Model, Network, Rule, Training
 from .spec.errors import InputError, require, require_choice
 from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
@@ -34,7 +35,7 @@ class Run:
         Losses, errors, learning rates by epoch, and what was probed; see `neurofa.train`.
     test_error
         Fraction of test samples classified wrongly, mean over the last `Training.report_last`
-        epochs (the test loss for a regression).
+        epochs, or that of the best epoch with early stopping (the test loss for a regression).
     seconds
         Wall time of training and evaluation, earlier parts of a resumed run included.
     synops_per_sample
@@ -110,14 +111,17 @@ def updates(
     (4, 3)
     """
     require_mode(mode)
+    require_kinds(net, rule)
     if isinstance(net, Model):
         net, _, rule = net.for_rule(rule)
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = np.atleast_1d(x), np.atleast_1d(y)
     require(len(x) > 0 and len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
     batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
     check_data(net, batch)
     engine = RateEngine(freeze(net, rule, params), batch_size=len(x), seed=seed, threads=1)
-    return engine.updates(x.reshape(len(x), -1), batch.y_train if net.task == "classification" else y)
+    return engine.updates(
+        x.reshape(len(x), -1), batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
+    )
 
 
 def _classes(net: Network) -> int:
@@ -129,6 +133,21 @@ def _classes(net: Network) -> int:
 def require_mode(mode: str) -> None:
     """Refuse a mode that this version does not have."""
     require_choice("mode", mode, MODES)
+
+
+def require_kinds(net: object, rule: object, data: object = None) -> None:
+    """Refuse names where the things themselves are needed, and say how to get them."""
+    require(isinstance(net, Model | Network), f"net is {net!r}; give nf.load_model(NAME), or an nf.Network")
+    require(isinstance(rule, Rule), f"rule is {rule!r}; give a preset such as nf.rules.DFA, or an nf.Rule")
+    if data is not None:
+        require(isinstance(data, Data), f"data is {data!r}; give nf.load_data(NAME), or an nf.Data")
+
+
+def require_known_rules(model: Model, rule: Rule) -> None:
+    """Refuse a model with settings for a rule that does not exist: they would never be used."""
+    for name in model.rules:
+        if name.count("/") != 2:
+            require_choice(f"rule of the model {model.title!r}:", name, sorted({*PRESETS, rule.name}))
 
 
 def synops_per_sample(plan: Plan) -> float:
@@ -208,7 +227,9 @@ def train(
         If parameters or loss leave the finite numbers.
     """
     require_mode(mode)
+    require_kinds(net, rule, data)
     model = net if isinstance(net, Model) else Model(net)
+    require_known_rules(model, rule)
     network, protocol, rule = model.for_rule(rule)
     protocol = training or protocol
     if epochs is not None:
@@ -248,11 +269,12 @@ def _result(trainer: Trainer, mode: str, seed: int, attributes: Mapping[str, Any
         "seed": seed,
         "data": data.name,
         "data_note": data.note,
+        "task": data.task,
         "test_error": error,
         "seconds": trainer.seconds,
         "synops_per_sample": synops,
         "identity": trainer.identity,
         "threads": trainer.engine.threads,
     }
-    dataset = history.dataset(trainer.plan.n_layers, {**attributes, **about})
+    dataset = history.dataset(trainer.plan.n_layers, {**attributes, **environment(), **about})
     return Run(trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed)

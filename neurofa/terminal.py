@@ -1,4 +1,4 @@
-"""What people see in a terminal: progress with the time left, tables, and one-line errors."""
+"""What people see in a terminal: progress with the time left, and tables."""
 
 import sys
 import time
@@ -10,19 +10,23 @@ from rich.table import Table
 
 PLAIN_EVERY_S = 10.0
 
-console = Console(highlight=False, soft_wrap=True)
-
 
 class Reporter:
-    """Shows how far a job is: a bar on a terminal, a line now and then elsewhere (on stderr)."""
+    """Shows how far a job is: a bar on a terminal, a line now and then elsewhere (on stderr).
 
-    def __init__(self, total: int, bar: object | None) -> None:
-        self.total, self.bar = total, bar
+    `opening` is said once, when the job has got through its checks and shows the first progress.
+    """
+
+    def __init__(self, total: int, bar: object | None, opening: str = "") -> None:
+        self.total, self.bar, self.opening = total, bar, opening
         self.began = self.said = time.monotonic()
         self.task = bar.add_task("", total=total) if bar is not None else None  # type: ignore[attr-defined]
 
     def show(self, done: float, text: str) -> None:
         """Say that `done` of `total` is done, and what is going on."""
+        if self.opening:
+            print(self.opening, file=sys.stderr, flush=True)
+            self.opening = ""
         if self.bar is not None:
             self.bar.update(self.task, completed=done, description=text)  # type: ignore[attr-defined]
             return
@@ -43,25 +47,27 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def reporting(total: int) -> Iterator[Reporter]:
+def reporting(total: int, opening: str = "") -> Iterator[Reporter]:
     """A `Reporter` for a job of `total` parts."""
     if not sys.stderr.isatty():
-        yield Reporter(total, None)
+        yield Reporter(total, None, opening)
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Reporter(total, bar)
+        yield Reporter(total, bar, opening)
 
 
 def show_table(rows: Sequence[dict[str, object]], title: str = "", right: Sequence[str] = ()) -> None:
     """Print rows as a table; the keys of the first are the columns, those in `right` are aligned to the right."""
-    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows[0]:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     # on a pipe the width of a table is what its content needs
-    wide = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    wide = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+    if title:  # not the table's own, which is padded to its width
+        wide.print(title, style="italic", soft_wrap=True)
     wide.print(table)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .analysis.probes import measure
+from .engines.base import Engine
 from .engines.rate import RateEngine
 from .history import History
 from .io.augment import augmenter_for
@@ -18,7 +19,7 @@ from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
 from .rules import BP, Params, Plan, freeze, lower
-from .spec import Network, Optimiser, Rule, Training
+from .spec import Network, Rule, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
 
@@ -124,30 +125,48 @@ class Trainer:
             training.early_stopping is None or len(data.x_validation) > 0,
             "early_stopping needs a validation set; set data validation to a fraction such as 0.15",
         )
+        require(
+            probe_every is None or probe_every >= 0,
+            f"probe_every is {probe_every}; give updates between two probes, 0 for never, or None for each epoch",
+        )
         self.network, self.training, self.data, self.rule = network, training, data, rule
         self.batch = training.batch_size or n
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augmenter_for(data, augment, seed) if augment else None
-        optimiser = Optimiser.of(training.optimiser)
-        self.engine = RateEngine(self.plan, batch_size=self.batch, optimiser=optimiser, seed=seed, threads=threads)
-        self.x = self._converted(data.x_train)
-        self.targets = data.y_train
+        self.engine: Engine = RateEngine(
+            self.plan, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads
+        )
+        # in the precision of the engine once, and not at each call
+        self.x, self.targets = self._converted(data.x_train), self._converted(data.y_train)
+        self.test = self._converted(data.x_test), self._converted(data.y_test)
+        self.validation = self._converted(data.x_validation), self._converted(data.y_validation)
         self.per_epoch = -(-n // self.batch)
         self.probe_every = self.per_epoch if probe_every is None else probe_every
         self.rates, self.history = Rates(training, self.plan.n_layers), History()
         self.seconds, self.out = 0.0, out
-        self.best_error, self.since_best, self.best = math.inf, 0, self.copied_params()
+        self.best_error, self.since_best = math.inf, 0
+        self.best = self.copied_params() if training.early_stopping is not None else {}
         self.reference: RateEngine | None = None
-        content = [zlib.crc32(part.data) for part in (data.x_train, data.y_train, data.x_validation, data.y_validation)]
-        described = network, replace(training, epochs=0), rule, data.name, data.note, n, content
+        parts: tuple[np.ndarray, ...] = (
+            data.x_train,
+            data.y_train,
+            data.x_validation,
+            data.y_validation,
+            data.x_test,
+            data.y_test,
+        )
+        parts += tuple(np.ascontiguousarray(value) for _, value in sorted((params or {}).items()))
+        content = [zlib.crc32(part.data) for part in parts]
+        described = network, replace(training, epochs=0), rule, content, sorted(params or {})
         self.identity = spec_hash(*described, seed, augment)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
 
-    def _converted(self, x: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(x, self.plan.dtype)
+    def _converted(self, values: np.ndarray) -> np.ndarray:
+        """Inputs or targets in the engine's precision; labels as they are."""
+        return values if values.dtype == np.int64 else np.ascontiguousarray(values, self.plan.dtype)
 
     def take_best(self) -> None:
         """Put the parameters of the best epoch in place."""
@@ -205,7 +224,7 @@ class Trainer:
         data, epoch, engine = self.data, self.history.epochs, self.engine
         n = len(self.x)
         order = self.shuffle.permutation(n) if self.training.shuffle else np.arange(n)
-        x = self.augment(self.x, self.augment_rng) if self.augment else self.x
+        x = self._converted(self.augment(data.x_train, self.augment_rng)) if self.augment else self.x
         rates, loss, wrong, first = self.rates.at(epoch), 0.0, 0.0, 0
         while first < self.per_epoch:
             last = min(self.per_epoch, first + UPDATES_PER_CALL)
@@ -224,8 +243,7 @@ class Trainer:
                 so_far = min(n, first * self.batch)
                 progress(Progress(epoch, self.training.epochs, done, wrong / so_far, seen[-1] if seen else math.nan))
         self._require_finite(epoch, loss / n, rates)
-        validation = engine.evaluate(data.x_validation, data.y_validation)
-        test = engine.evaluate(data.x_test, data.y_test)
+        validation, test = engine.evaluate(*self.validation), engine.evaluate(*self.test)
         self.history.add_epoch(
             rates,
             train_loss=loss / n,
@@ -317,8 +335,6 @@ class Trainer:
         best, self.since_best = metadata["best"]
         self.best_error = math.inf if best is None else best
         self.seconds = metadata["seconds"]
-        for generator, state in zip(
-            (self.shuffle, self.augment_rng, self.engine.noise), metadata["random"], strict=True
-        ):
+        for generator, state in zip(self._generators(), metadata["random"], strict=True):
             generator.bit_generator.state = state
         self.snapshot = self._snapshot()

@@ -129,8 +129,8 @@ def other_runs():
         "rule's settings": same | {"rule": Rule("error", "sequential", "transpose", name="other")},
         "seed": same | {"seed": 5},
         "number of samples": same | {"data": data_for(network, 24)},
-        "name of the data": same | {"data": replace(data, name="other")},
         "inputs": same | {"data": replace(data, x_train=brighter)},
+        "initial parameters": same | {"params": {"layers.0.b": np.full(network.layers[0].units, 0.1)}},
         "labels": same | {"data": replace(data, y_train=relabelled)},
     }
 

@@ -22,6 +22,7 @@ from ..terminal import show_table
 from .roofline import ForeignLoad, bound_samples_per_s
 
 SAMPLES = 12_000
+WARM_UP = 10  # updates
 TARGET_S = 0.5  # of one timing
 MAX_FOREIGN = 0.08  # share of the processors beyond which a timing is made again
 MAX_RETRIES = 60
@@ -45,6 +46,11 @@ class Case:
     batch: int
     optimiser: str
     threads: int
+
+
+def samples(case: Case) -> int:
+    """Samples to draw batches from: at least as many as the warm-up needs."""
+    return max(SAMPLES, WARM_UP * case.batch)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -74,14 +80,14 @@ class Neurofa:
         self.engine = RateEngine(
             self.plan, batch_size=case.batch, optimiser=Optimiser(case.optimiser), threads=case.threads
         )
-        rng = np.random.default_rng(0)
-        self.x = rng.random((SAMPLES, case.sizes[0]), dtype=np.float32)
-        self.y, self.rng = rng.integers(case.sizes[-1], size=SAMPLES), rng
+        self.rng, self.samples = np.random.default_rng(0), samples(case)
+        self.x = self.rng.random((self.samples, case.sizes[0]), dtype=np.float32)
+        self.y = self.rng.integers(case.sizes[-1], size=self.samples)
         self.rates = (RATE,) * self.plan.n_layers
 
     def seconds(self, n_updates: int) -> float:
         """Wall time of that many updates."""
-        order = self.rng.permutation(SAMPLES)
+        order = self.rng.permutation(self.samples)
         began = time.perf_counter()
         self.engine.train(self.x, self.y, order, 0, n_updates, self.rates)
         return time.perf_counter() - began
@@ -98,7 +104,7 @@ class Torch:
     def seconds(self, case: Case, fused: bool, n_updates: int) -> float:
         """Wall time of that many updates."""
         described = {"sizes": list(case.sizes), "rule": case.rule, "optimiser": case.optimiser, "rate": RATE}
-        ask = {"case": described | {"fused": fused}, "threads": case.threads, "samples": SAMPLES}
+        ask = {"case": described | {"fused": fused}, "threads": case.threads, "samples": samples(case)}
         ask |= {"batch": case.batch, "updates": n_updates}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -134,10 +140,11 @@ def quiet(measure: Any, load: ForeignLoad, peer: Torch | None, discarded: list[f
 def time_case(case: Case, pairs: int, peer: Torch | None, load: ForeignLoad, discarded: list[float]) -> dict[str, Any]:
     """The row of a case: medians over `pairs` timings, each next to the peer's."""
     ours = Neurofa(case)
-    whole = SAMPLES // case.batch
+    whole = samples(case) // case.batch
     ours.seconds(3)
-    n = int(np.clip(TARGET_S / (ours.seconds(10) / 10), 5, whole))
-    variants = {"eager": False, "fused": True} if peer is not None and case.rule in ("bp", "drtp", "dfa") else {}
+    n = int(np.clip(TARGET_S / (ours.seconds(WARM_UP) / WARM_UP), 5, whole))
+    paired = peer is not None and case.rule in ("bp", "drtp") and case.optimiser in ("adam", "sgd")
+    variants = {"eager": False, "fused": True} if paired else {}
     counts = {}
     for name, fused in variants.items():
         assert peer is not None

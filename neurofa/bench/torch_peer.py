@@ -1,7 +1,7 @@
 """The peer of the speed table: the same training in eager PyTorch, written as the authors of DRTP write it.
 
-Linear layers and tanh as modules, backpropagation by autograd, and for DRTP and DFA an autograd function after each
-hidden activation that puts the projected signal in the gradient's place. Runs as a process of its own,
+Linear layers and tanh as modules, backpropagation by autograd, and for DRTP an autograd function after each hidden
+activation that puts the projected target in the gradient's place. Runs as a process of its own,
 so that its threads and Numba's do not meet: reads one JSON object a line, answers with one a line.
 """
 
@@ -37,24 +37,19 @@ def build(torch: Any, sizes: list[int], rule: str, optimiser: str, rate: float, 
         def forward(self, x, signal):
             for layer, linear in enumerate(self.linear[:-1]):
                 x = torch.tanh(linear(x))
-                if rule in ("drtp", "dfa"):
+                if rule == "drtp":
                     x = Project.apply(x, self.B[layer], signal)
             return torch.sigmoid(self.linear[-1](x))
 
     model = Model()
-    kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+    kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     extra = {"fused": True} if fused else {}
     descent = kinds[optimiser](model.parameters(), lr=rate, **extra)
 
     def update(x, labels):
         target = functional.one_hot(labels, sizes[-1]).to(x.dtype)
         descent.zero_grad()
-        if rule == "dfa":
-            with torch.no_grad():
-                signal = (model(x, target) - target) / target.numel()
-        else:
-            signal = target
-        loss = functional.binary_cross_entropy(model(x, signal), target)
+        loss = functional.binary_cross_entropy(model(x, target), target)
         loss.backward()
         descent.step()
         return loss

@@ -1,16 +1,50 @@
-"""What every engine offers, and what it is asked to run."""
+"""What every engine offers, and how it refuses what it cannot run."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ..rules import Params
+from ..rules import Params, Plan
+from ..spec.errors import require
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can run: names of activations, losses and signals, and what B does when W changes."""
+
+    activations: frozenset[str]
+    losses: frozenset[str]
+    signals: frozenset[str]
+    follows: frozenset[str]
+
+
+def require_supported(engine: str, can: Capabilities, plan: Plan) -> None:
+    """Refuse a plan that an engine cannot run, before anything runs.
+
+    Raises
+    ------
+    InputError
+        Names the engine, what it lacks, and what it has.
+    """
+    asked = (
+        ("activation", {p.activation for p in plan.projections}, can.activations),
+        ("loss", {plan.loss}, can.losses),
+        ("signal", {plan.signal}, can.signals),
+        ("feedback that is", {route.follow for route in plan.feedback}, can.follows),
+    )
+    for what, names, known in asked:
+        for name in sorted(names - known):
+            require(False, f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
 
 
 class Engine(Protocol):
-    """A network under a rule that can learn and be evaluated. Arrays are NumPy's; state stays in the engine."""
+    """A network under a rule that can learn, be evaluated and be looked at. The state stays in the engine."""
 
     params: Params
+    steps: int
+    threads: int
+    noise: np.random.Generator
 
     def train(
         self, x: np.ndarray, y: np.ndarray, order: np.ndarray, first: int, last: int, rates: tuple[float, ...]
@@ -22,6 +56,12 @@ class Engine(Protocol):
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         """Mean loss, and fraction of samples classified wrongly (the loss again for a regression)."""
+
+    def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        """The raw update for one batch; changes nothing."""
+
+    def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        """Activity of every layer for one batch."""
 
     def state(self) -> dict[str, np.ndarray]:
         """All arrays that a run needs to go on from here, parameters apart."""

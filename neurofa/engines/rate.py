@@ -22,6 +22,7 @@ from ..rules.feedback import magnitude
 from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
+from .base import Capabilities, require_supported
 
 FOLLOWS = {
     "fixed": codes.FIXED,
@@ -32,6 +33,12 @@ FOLLOWS = {
     "offset": codes.OFFSET,
 }
 LINE = 64  # bytes of a cache line
+CAPABILITIES = Capabilities(
+    activations=frozenset(codes.ACTIVATIONS),
+    losses=frozenset(codes.LOSSES),
+    signals=frozenset(codes.SIGNALS),
+    follows=frozenset(FOLLOWS),
+)
 EVALUATION_BATCH = 256
 MAX_THREADS = 8  # beyond, the partial sums of these sizes cost more than the cores give
 
@@ -45,10 +52,15 @@ def aligned(n: int, dtype: np.dtype) -> np.ndarray:
 
 
 @cache
+def blas() -> Any:
+    """The BLAS libraries in this process, to be limited."""
+    import_module("scipy.linalg.cython_blas")  # the one that Numba calls must be loaded to be found
+    return import_module("threadpoolctl").ThreadpoolController()
+
+
 def one_blas_thread() -> Any:
-    """Pin BLAS to one thread: the kernels bring their own, and the two together collapse."""
-    import_module("scipy.linalg.cython_blas")  # the BLAS that Numba calls must be loaded to be found
-    return import_module("threadpoolctl").threadpool_limits(1, user_api="blas")
+    """A context in which BLAS has one thread: the kernels bring their own, and the two together collapse."""
+    return blas().limit(limits=1, user_api="blas")
 
 
 class RateEngine:
@@ -84,8 +96,9 @@ class RateEngine:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        one_blas_thread()
+        require_supported("rate", CAPABILITIES, plan)
         require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
+        require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
         self.plan, self.batch_size, self.steps = plan, batch_size, 0
         self.optimiser = Optimiser.of(optimiser)
         self.optimiser.epsilons(plan.n_layers)  # refuses a wrong number of them before anything runs
@@ -120,7 +133,7 @@ class RateEngine:
             moment2=aligned(second, dtype) if second else theta,
             grad=theta,
             feedback=aligned(n_feedback, dtype),
-            basis=aligned(n_feedback, dtype),
+            basis=aligned(n_feedback if any(route.basis is not None for route in plan.feedback) else 0, dtype),
         )
         widest = max(sizes[1:])
         self.buffers = self._new_buffers(capacity, widest)
@@ -155,7 +168,7 @@ class RateEngine:
             row[codes.SOURCE] = route.source if route else index
             row[codes.FOLLOW] = FOLLOWS[route.follow] if route else codes.FIXED
             row[codes.B_AT] = feedback_at
-            if route:
+            if route and route.follow != "transpose":  # which is read from W itself
                 feedback_at += n_post * plan.projections[route.source].n_post
         return layout, at, feedback_at
 
@@ -182,6 +195,7 @@ class RateEngine:
         return Learned(
             grad=aligned(n, dtype),
             product=aligned(n, dtype),
+            square=np.zeros((widest, widest), dtype),
             residual=aligned(sum(self.plan.sizes) * capacity if learns else 0, dtype),
             moment=np.zeros((self.plan.n_layers, widest, widest)),
             cross=np.zeros(n if ridge else 0),
@@ -251,7 +265,8 @@ class RateEngine:
         -------
         Sums over the samples of loss and errors, before each update. The first is not finite if learning diverged.
         """
-        arrays = self._arrays(x, y)
+        arrays, batches = self._arrays(x, y), -(-len(order) // self.batch_size)
+        require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
         self.set_rates(rates)
         optimiser, total, wrong = codes.OPTIMISERS[self.optimiser.kind], 0.0, 0.0
         every = self.plan.refresh_every or (last - first)
@@ -269,22 +284,24 @@ class RateEngine:
         self, optimiser: int, arrays: tuple[np.ndarray, ...], order: np.ndarray, first: int, last: int
     ) -> tuple[float, int]:
         common = (optimiser, self.hyper, *arrays, order, self.batch_size, first, last, self.dropout_key, self.steps)
-        if self.plan.perturbation is None:
-            return advance(self.net, self.kernel_state, self.buffers, *common)
-        return advance_perturbed(
-            self.net, self.kernel_state, self.buffers, self.noisy, self.learned, self.noise, *common
-        )
+        with one_blas_thread():
+            if self.plan.perturbation is None:
+                return advance(self.net, self.kernel_state, self.buffers, *common)
+            return advance_perturbed(
+                self.net, self.kernel_state, self.buffers, self.noisy, self.learned, self.noise, *common
+            )
 
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""
         for route in self.plan.feedback:
-            if route.follow == "derived" and route.feedback is not None:
-                B = derive(route.feedback, self.params, route.source, route.layer, route.basis)
-                self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
-            elif route.redraw is not None:
+            basis = route.basis
+            if route.redraw is not None:
                 shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
                 self._stored(self.kernel_state.basis, route.layer)[...] = basis.T
+            if route.follow == "derived" and route.feedback is not None:
+                B = derive(route.feedback, self.params, route.source, route.layer, basis)
+                self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
         follow(self.net, self.kernel_state)
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -294,7 +311,8 @@ class RateEngine:
         arrays = self._arrays(x, y)
         order = np.arange(len(x))
         size = min(len(x), EVALUATION_BATCH)
-        total, wrong = evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, size)
+        with one_blas_thread():
+            total, wrong = evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, size)
         return total / len(x), (wrong / len(x) if self.net.classification else total / len(x))
 
     def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -311,15 +329,19 @@ class RateEngine:
         net.reals[:, codes.MINIMUM] = -np.inf
         for buffer in (self.buffers.modulator, self.buffers.delta):
             buffer[:] = 0
-        if self.plan.perturbation is None:
-            forward(net, state, self.buffers, *arrays, order, 0, n, False, 0, 0, 0.0)
-            send_back(net, state, self.buffers, arrays[1], order, 0, n)
-            learn(net, state, self.buffers, codes.STORE, self.hyper, n)
-        else:
-            advance_perturbed(
-                net, state, self.buffers, self.noisy, self.learned, self.noise,
-                codes.STORE, self.hyper, *arrays, order, n, 0, 1, 0, 0,
-            )  # fmt: skip
+        with one_blas_thread():
+            if self.plan.perturbation is None:
+                forward(net, state, self.buffers, *arrays, order, 0, n, False, 0, 0, 0.0)
+                send_back(net, state, self.buffers, arrays[1], order, 0, n)
+                learn(net, state, self.buffers, codes.STORE, self.hyper, n)
+            else:
+                kept = self.noise.bit_generator.state
+                sums = {name: np.zeros_like(getattr(self.learned, name)) for name in ("moment", "cross")}
+                advance_perturbed(
+                    net, state, self.buffers, self.noisy, self.learned._replace(**sums), self.noise,
+                    codes.STORE, self.hyper, *arrays, order, n, 0, 1, 0, 0,
+                )  # fmt: skip
+                self.noise.bit_generator.state = kept
         result = {}
         for key, value in self._views(state.grad).items():
             layer, name = key.rsplit(".", 1)
@@ -335,7 +357,8 @@ class RateEngine:
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """Activity of every layer for one batch, (n_samples, n_post) each, without dropout."""
         n, arrays = len(x), self._arrays(x, y)
-        forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0)
+        with one_blas_thread():
+            forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0)
         spans = [(row[codes.POST_UNITS] * n, row[codes.N_POST]) for row in self.net.layout]
         return [self.buffers.act[at : at + size * n].reshape(size, n).T.copy() for at, size in spans]
 

@@ -154,10 +154,9 @@ def _locate(path_or_name: str | os.PathLike[str]) -> Path:
         return path
     if bare and os.path.isfile(bundled):
         return bundled
-    names = bundled_models()
-    near = get_close_matches(stem, names, n=3, cutoff=0.7)
-    hint = f"did you mean the bundled {' or '.join(map(repr, near))}?" if near else f"bundled are: {', '.join(names)}"
-    raise InputError(f"{text}: no such file and no bundled model of that name; {hint}")
+    near = get_close_matches(stem, bundled_models(), n=3, cutoff=0.7)
+    hint = f"did you mean the bundled {' or '.join(map(repr, near))}? " if near else ""
+    raise InputError(f"{text}: no such file and no bundled model of that name; {hint}see `neurofa models`")
 
 
 @dataclasses.dataclass(frozen=True)

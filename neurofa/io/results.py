@@ -105,7 +105,7 @@ def environment() -> dict[str, str | int]:
     -------
     dict
         Versions of neurofa, its numerical packages and Python (``absent`` if not installed); ``platform``,
-        ``cpu``; ``threads`` (processors this process may use), ``numba_threads`` and ``blas_threads`` (0 if not
+        ``cpu``; ``processors`` (that this process may use), ``numba_threads`` and ``blas_threads`` (0 if not
         loaded), ``blas`` (library and version); ``date`` (UTC, ISO 8601, seconds).
     """
     found: dict[str, str | int] = {name: _version(name) for name in PACKAGES}
@@ -114,7 +114,7 @@ def environment() -> dict[str, str | int]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "numba_threads": sys.modules["numba"].get_num_threads() if "numba" in sys.modules else 0,
         "blas": library,
         "blas_threads": blas_threads,

@@ -14,18 +14,19 @@ STAMP = "kernels.sha256"
 def forget_stale(folder: Path | None = None) -> bool:
     """Remove the folder's cached kernels if they were compiled from other sources than these.
 
-    Returns whether there was anything to forget. A folder that cannot be written to has no cache of its own, and
-    nothing is done.
+    Returns whether there was anything to forget. Nothing is done in a folder that cannot be written to: Numba then
+    caches elsewhere, and an installation renews all files at once.
     """
     folder = folder or Path(__file__).parent
     sources = sorted(folder.glob("*.py"))
     state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     cache = folder / "__pycache__"
     stamp = cache / STAMP
-    if stamp.exists() and stamp.read_text() == state:
-        return False
-    stale = [*cache.glob("*.nbi"), *cache.glob("*.nbc")]
+    stale: list[Path] = []
     with suppress(OSError):
+        if stamp.exists() and stamp.read_text() == state:
+            return False
+        stale = [*cache.glob("*.nbi"), *cache.glob("*.nbc")]
         for path in stale:
             path.unlink(missing_ok=True)
         cache.mkdir(exist_ok=True)

@@ -19,6 +19,7 @@ class Learned(NamedTuple):
 
     grad: np.ndarray  # dB in the shape of the stored feedback
     product: np.ndarray  # lambda E^T, the same
+    square: np.ndarray  # E E^T of one batch, as large as for the widest source
     residual: np.ndarray  # E B - lambda, neuron-major like activities
     moment: np.ndarray  # (layers, widest source, widest source) float64: sum of E E^T
     cross: np.ndarray  # float64: sum of lambda E^T, as the feedback is
@@ -69,12 +70,11 @@ def regress(net, state, buffers, noisy, learned, batch):
             for j in range(n_layer):
                 for k in range(n_source):
                     cross[j, k] += batch * product[j, k]
+            square = learned.square.ravel()[: n_source * n_source].reshape(n_source, n_source)
+            np.dot(delta, delta.T, square)
             for j in range(n_source):
                 for k in range(n_source):
-                    total = 0.0
-                    for n in range(batch):
-                        total += float(delta[j, n]) * float(delta[k, n])
-                    moment[j, k] += total * batch * batch
+                    moment[j, k] += float(square[j, k]) * batch * batch
         else:
             residual = rows_of(learned.residual, units, n_layer, batch)
             np.dot(B, delta, residual)
@@ -97,7 +97,10 @@ def renew(net, state, learned):
             for k in range(n_source):
                 normal[k, k] += learned.gamma
             cross = learned.cross[at : at + n_layer * n_source].reshape(n_layer, n_source)
-            B[:] = np.linalg.solve(normal, cross.T.copy()).T
+            if np.isfinite(normal).all() and np.isfinite(cross).all():
+                B[:] = np.linalg.solve(normal, cross.T.copy()).T
+            else:
+                B[:] = np.nan  # found at the end of the stretch, and reported as divergence
         else:
             grad = learned.grad[at : at + n_layer * n_source].reshape(n_layer, n_source)
             for j in range(n_layer):

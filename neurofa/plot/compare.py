@@ -18,24 +18,28 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
 
 MOST_LAYERS = 4
+LONGEST_LABEL = 24  # letters below the narrowest panel
 
 
 def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int = 1) -> Figure:
     """Draw test errors over epochs, angles to backpropagation over updates, and final errors, a row for each mode.
+
+    Results of a regression (attribute ``task``) are drawn by their ``test_loss`` instead, in its own unit.
 
     Parameters
     ----------
     results
         Dimensions rule, mode, seed, epoch, and probe, layer where probed; variables ``test_error``
         (rule, mode, seed, epoch), a fraction, and ``alignment_deg`` (rule, mode, seed, probe, layer);
-        coordinates rule and mode (names), seed, epoch, probe (updates), layer. Attributes, all of them
-        optional: ``title``, ``data`` and ``chance_error`` (error of guessing, a fraction). What was not run or
-        has no angle is NaN. Without any angle the middle column is left out; of more than four layers, four
-        are shown.
+        coordinates rule and mode (names), seed, epoch, probe (updates), layer. Optional are
+        ``final_test_error`` (rule, mode, seed), which is what the last column then shows, and the attributes
+        ``title``, ``data``, ``task``, ``chance_error`` (error of guessing, a fraction) and ``final`` (which epochs
+        the final errors come from, in words). What was not run or has no angle is NaN.
+        Without any angle the middle column is left out; of more than four layers, four are shown.
     band
         Over seeds, as for `learning_curves`; the legend says which.
     last
-        Final errors are means over this many last epochs.
+        Without ``final_test_error``, final errors are means over this many last epochs.
 
     Returns
     -------
@@ -47,20 +51,25 @@ def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int 
     InputError
         If a variable or a dimension is missing.
     """
-    if "test_error" not in results.data_vars or "rule" not in results.dims:
-        raise InputError("a comparison needs test_error over rule, mode, seed and epoch; give results of a comparison")
+    regression = results.attrs.get("task") == "regression"
+    what, name = ("loss", "test_loss") if regression else ("error", "test_error")
+    if name not in results.data_vars or "rule" not in results.dims:
+        raise InputError(f"a comparison needs {name} over rule, mode, seed and epoch; give results of a comparison")
     if "mode" not in results.dims:
         results = results.expand_dims("mode")
-    modes = [str(mode) for mode in axis_values(results["test_error"], "mode")]
-    rules = [str(rule) for rule in axis_values(results["test_error"], "rule")]
+    modes = [str(mode) for mode in axis_values(results[name], "mode")]
+    rules = [str(rule) for rule in axis_values(results[name], "rule")]
     tables = [
         {rule: results.isel(rule=i, mode=j, drop=True) for i, rule in enumerate(rules)} for j in range(len(modes))
     ]
     layers = _shown_layers([dataset for table in tables for dataset in table.values()])
     given = results.attrs.get("chance_error")
     chance = None if given is None else float(given)
-    log = all(spans_decades(table, "test_error", chance) for table in tables)
-    log_ends = all(spans_decades(_ends(table, last), "test_error") for table in tables)
+    final_tables = [_ends(table, name, last) for table in tables]
+    log = all(spans_decades(table, name, chance) for table in tables)
+    log_ends = all(spans_decades(final, name) for final in final_tables)
+    averaged = str(results.attrs.get("final") or (f"mean of last {last} epochs" if last > 1 else ""))
+    final_label = (averaged if 0 < len(averaged) <= LONGEST_LABEL else f"test {what}") + ("" if regression else " (%)")
     with styled():
         columns = legend_columns(rules, PAGE)
         panels, legend_height = max(len(layers), 1), 0.16 * (1 + -(-len(rules) // columns)) + 0.1
@@ -73,21 +82,21 @@ def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int 
         for row, (mode, table) in enumerate(zip(modes, tables, strict=True)):
             suffix, rows = f", {mode}" if len(modes) > 1 else "", slice(row * panels, (row + 1) * panels)
             curves.append(figure.add_subplot(grid[rows, 0]))
-            learning_curves(curves[-1], table, band=band, log=log, chance=chance, legend=False)
-            curves[-1].set_title(f"Test error{suffix}")
+            learning_curves(curves[-1], table, name, band=band, log=log, chance=chance, legend=False)
+            curves[-1].set_title(f"Test {what}{suffix}")
             if layers:
                 places = [grid[row * panels + index, 1] for index in range(panels)]
                 stack = _angles(figure, places, table, layers, band)
                 stack[0].set_title(f"Angle to BP{suffix}" if suffix else "Angle to backpropagation")
             ends.append(figure.add_subplot(grid[rows, -1]))
-            final_errors(ends[-1], table, last=last, log=log_ends)
-            ends[-1].set_title(f"Final{suffix}" if suffix else "Final error")
-            ends[-1].set_xlabel(f"mean of last {last} epochs (%)" if last > 1 else "test error (%)")
+            final_errors(ends[-1], final_tables[row], name, log=log_ends)
+            ends[-1].set_title(f"Final{suffix}" if suffix else f"Final {what}")
+            ends[-1].set_xlabel(final_label)
         _same_limits(curves, horizontal=False)
         _same_limits(ends, horizontal=True)
         figure.suptitle(_title(results))
         handles = [Line2D([], [], label=rule, **line) for rule, line in rule_lines(rules).items()]
-        title = seeds_text([count for table in tables for count in _seeds(table)], band)
+        title = seeds_text([count for table in tables for count in _seeds(table, name)], band)
         figure.legend(handles=handles, title=title, loc="outside lower center", ncols=columns)
     return figure
 
@@ -127,19 +136,22 @@ def _shown_layers(datasets: list["xarray.Dataset"]) -> list[int]:
     return spread_out(angled_layers(datasets), MOST_LAYERS)
 
 
-def _seeds(table: Mapping[str, "xarray.Dataset"]) -> list[int]:
-    """Seeds with a finite test error by rule, of the rules that were run."""
-    finite = [np.isfinite(variable(dataset, "test_error", "epoch").values) for dataset in table.values()]
+def _seeds(table: Mapping[str, "xarray.Dataset"], name: str) -> list[int]:
+    """Seeds with a finite value by rule, of the rules that were run."""
+    finite = [np.isfinite(variable(dataset, name, "epoch").values) for dataset in table.values()]
     return [int(values.any(axis=1).sum()) for values in finite if values.any()]
 
 
-def _ends(table: Mapping[str, "xarray.Dataset"], last: int) -> dict[str, "xarray.Dataset"]:
-    """The table with nothing but the final error of each seed."""
+def _ends(table: Mapping[str, "xarray.Dataset"], name: str, last: int) -> dict[str, "xarray.Dataset"]:
+    """The table with nothing but the final value of each seed: the runs' own, where they have one."""
     ends = {}
     for rule, dataset in table.items():
-        array = variable(dataset, "test_error", "epoch")
-        final = array.isel(epoch=[-1]).copy(data=final_values(array.values.astype(float), last)[:, None])
-        ends[rule] = final.to_dataset(name="test_error")
+        array = variable(dataset, name, "epoch")
+        if "final_test_error" in dataset.data_vars:  # with early stopping it is of another epoch than the last ones
+            values = variable(dataset, "final_test_error").values.astype(float)
+        else:
+            values = final_values(array.values.astype(float), last)
+        ends[rule] = array.isel(epoch=[-1]).copy(data=values[:, None]).to_dataset(name=name)
     return ends
 
 

@@ -63,6 +63,8 @@ def derive(
     if feedback.source in ("transpose", "initial_transpose"):
         return path.T.copy()
     if feedback.source == "pseudoinverse":
+        if not np.isfinite(path).all():  # a run that has diverged, which is reported where it is seen
+            return np.full(path.shape[::-1], np.nan, path.dtype)
         # singular values that are rounding alone count as zero, in single precision too
         inverse: np.ndarray = np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
         return inverse

@@ -17,8 +17,8 @@ from .plan import FeedbackProjection, Params, Plan, Projection
 MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
 
 
-def check(network: Network, rule: Rule) -> None:
-    """Refuse a combination of network and rule that makes no sense.
+def check(network: Network, rule: Rule, given: Mapping[str, np.ndarray] | None = None) -> None:
+    """Refuse a combination of network and rule that makes no sense; weights that are `given` are not drawn.
 
     Raises
     ------
@@ -38,6 +38,11 @@ def check(network: Network, rule: Rule) -> None:
         )
     if rule.constraint == "monotone":
         for index, layer in enumerate(network.layers[1:], start=1):
+            W = (given or {}).get(f"layers.{index}.W")
+            if W is not None:
+                lowest = float(np.min(W))
+                require(not lowest < 0, f"{who} keeps W positive from layer 1 on; layers.{index}.W holds {lowest:g}")
+                continue
             require(
                 not Init.of(layer.init).can_be_negative,
                 f"{who} keeps W positive from layer 1 on, but layer {index} is initialised with "
@@ -62,7 +67,10 @@ def feedforward(network: Network, seed: int, dtype: str, given: Mapping[str, np.
 
 def fitted(key: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """A parameter of the user's as a new array of the given shape and precision."""
-    array = np.array(value, dtype=dtype)
+    try:
+        array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"{key} is not an array of numbers; give one of shape {shape}") from None
     require(array.shape == shape, f"{key} has shape {array.shape}; the network needs {shape}")
     require(bool(np.isfinite(array).all()), f"{key} holds NaN or infinite values; give finite numbers")
     return array
@@ -112,8 +120,8 @@ def lower(
     InputError
         If rule and network do not go together, or a parameter has the wrong name or shape.
     """
-    check(network, rule)
     given = params or {}
+    check(network, rule, given)
     check_keys(network, rule, given)
     values = feedforward(network, seed, precision, given)
     feedback, rng = rule.feedback_source, streams(seed).feedback
@@ -124,6 +132,10 @@ def lower(
         B, basis = initial(feedback, network, values, source, layer, rng)
         if key in given:
             B = fitted(key, given[key], B.shape, "float64")
+            require(
+                rule.perturbation is None or rule.perturbation.estimator != "ridge",
+                f"{key} is found by ridge regression under rule {rule.name!r}, from nothing; leave it out",
+            )
             basis = None if follow != "offset" else B - values[f"layers.{source}.W"].T
             require(
                 follow in ("fixed", "offset", "learned"),
@@ -195,7 +207,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     InputError
         Names the parameter that is missing, unknown or has the wrong shape.
     """
-    check(network, rule)
+    check(network, rule, params)
     check_keys(network, rule, params)
     precision = "float64" if all(np.asarray(v).dtype == np.float64 for v in params.values()) else "float32"
     sizes, values = network.sizes, {}

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from .errors import InputError, require, require_choice
 from .rule import STRICT
@@ -115,7 +116,10 @@ class Layer:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require(self.units >= 1, f"layer units is {self.units}; it must be at least 1")
+        require(
+            isinstance(self.units, Integral) and self.units >= 1,
+            f"layer units is {self.units!r}; it must be a whole number of at least 1",
+        )
         require_choice("layer activation", self.activation, ACTIVATIONS)
         require(0 <= self.slope < math.inf, f"layer slope is {self.slope}; it must be at least 0 and finite")
         require(0 <= self.dropout < 1, f"layer dropout is {self.dropout}; it must be in [0, 1)")
@@ -141,7 +145,8 @@ class Network:
         Values of an output for the wrong and for the right class; (-1, 1) for ``exponential`` and
         (0, 1) otherwise, unless given.
     task
-        ``classification`` (integer labels) or ``regression`` (a row of numbers for each sample).
+        ``classification`` (integer labels; a single output tells label 0 from label 1) or
+        ``regression`` (a row of numbers for each sample).
 
     Raises
     ------
@@ -177,6 +182,10 @@ class Network:
             )
         require(
             output != "softmax" or self.loss == "cce", f"a softmax output needs loss 'cce', not {self.loss!r}; set loss"
+        )
+        require(
+            self.loss != "cce" or self.layers[-1].units >= 2,
+            "loss 'cce' needs at least 2 outputs, since a softmax of one is always 1; use 'bce' with sigmoid",
         )
         if self.loss in ("bce", "cce"):
             require(

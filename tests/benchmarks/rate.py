@@ -70,7 +70,7 @@ def main() -> None:
     about = environment()
     kernels = os.environ.get("OPENBLAS_CORETYPE", "chosen by OpenBLAS")
     machine = (
-        f"{rows[0]['cpu']}, {about['threads']} cores; {about['date'][:10]}; neurofa {about['neurofa']}, numpy "
+        f"{rows[0]['cpu']}, {about['processors']} cores; {about['date'][:10]}; neurofa {about['neurofa']}, numpy "
         f"{about['numpy']}, numba {about['numba']}, {about['blas']} (kernels: {kernels}), PyTorch {rows[0]['torch']}."
     )
     lines = []

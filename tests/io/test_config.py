@@ -242,12 +242,12 @@ def test_all_allowed_keys_are_named(tmp_path):
     assert line.endswith("allowed: " + ", ".join(field.name for field in fields(Training)))
 
 
-def test_missing_file_names_bundled_models():
+def test_a_missing_file_is_answered_by_near_names_and_where_all_are_listed():
     with pytest.raises(InputError, match=r"did you mean the bundled .*'frenkel_2021_mnist_fc1_500'"):
         load_model("frenkel_mnist_fc1_500")
     with pytest.raises(InputError, match=r"models/digit\.toml: no such file .* did you mean the bundled 'digits'\?"):
         load_model("models/digit.toml")
-    with pytest.raises(InputError, match="bundled are: digits, frenkel_2021_"):
+    with pytest.raises(InputError, match="no bundled model of that name; see `neurofa models`$"):
         load_model("zzz")
 
 
