@@ -20,18 +20,8 @@ from statistics import mean, stdev
 
 HERE = Path(__file__).parent
 COLUMNS = (
-    "network",
-    "rule",
-    "seed",
-    "epochs",
-    "test_error_percent",
-    "seconds",
-    "date",
-    "cpu",
-    "neurofa",
-    "threads",
-    "spec",
-)
+    "network", "rule", "seed", "epochs", "test_error_percent", "seconds", "date", "cpu", "neurofa", "threads", "spec",
+)  # fmt: skip
 QUICK_EPOCHS = 2
 TOLERANCE_POINTS = 0.15  # or three of the paper's standard deviations, whichever is larger
 
@@ -61,27 +51,15 @@ def one(network: str, rule: str, seed: int, epochs: int | None, out: Path, overw
     """Train one network by one rule with one seed, and return its row of the table."""
     import neurofa as nf
     from neurofa.io.results import environment
-    from neurofa.run import Diverged
 
     folder = out / f"{network}-{rule}-{seed}"
     model = nf.load_model(network)
     data = nf.load_data(model.data, seed=seed)
-    resume = (folder / "checkpoint.safetensors").exists()
-
-    def train(resume: bool) -> nf.Run:
-        return nf.train(
-            model, nf.rules.named(rule), data, seed=seed, epochs=epochs, threads=1, out=folder, resume=resume,
-            probe_every=0,
-        )  # fmt: skip
-
-    try:
-        run = train(resume)
-    except Diverged:
-        raise
-    except nf.InputError:  # the checkpoint is another run's, or damaged
-        if not (resume and overwrite):
-            raise
-        run = train(False)
+    resume = not overwrite and (folder / "checkpoint.safetensors").exists()
+    run = nf.train(
+        model, nf.rules.named(rule), data, seed=seed, epochs=epochs, threads=1, probe_every=0,
+        out=folder, resume=resume, overwrite=overwrite,
+    )  # fmt: skip
     about = environment()
     return {
         "network": network, "rule": rule, "seed": seed, "epochs": run.history.sizes["epoch"],
@@ -167,7 +145,7 @@ def main() -> int:
                 rows.append(future.result())
             except InputError as error:
                 failed += 1
-                print(f"{' '.join(map(str, futures[future]))}: {error} (or give --overwrite)", file=sys.stderr)
+                print(f"{' '.join(map(str, futures[future]))}: {error}", file=sys.stderr)
                 continue
             write(rows, paper, stem)
             row = rows[-1]

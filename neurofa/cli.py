@@ -95,7 +95,7 @@ def train(
     with reporting(1, _opening(folder, out)) as reporter:
         run = run_training(
             described, learning, loaded, mode, seed,
-            epochs=epochs, out=folder, resume=resume, threads=threads, probe_every=probe_every,
+            epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
             progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
         )  # fmt: skip
     run.history.attrs["final"] = final_note(described, [run])
@@ -210,7 +210,7 @@ def _show_comparison(comparison: "Comparison", title: str) -> None:
     from .terminal import show_table
 
     regression = comparison.results.attrs["task"] == "regression"
-    what, form, factor = ("test loss", ".4g", 1) if regression else ("test error, %", ".2f", 100)
+    what, form, factor = ("test loss", (".4g", ".2g"), 1) if regression else ("test error, %", (".2f", ".2f"), 100)
     rows: list[dict[str, object]] = []
     for rule, mode in dict.fromkeys((row["rule"], row["mode"]) for row in comparison.table):
         mine = [row for row in comparison.table if (row["rule"], row["mode"]) == (rule, mode)]
@@ -220,7 +220,7 @@ def _show_comparison(comparison: "Comparison", title: str) -> None:
             {
                 "rule": rule,
                 "mode": mode,
-                what: _mean(errors, form, spread=True) if finished else "diverged",
+                what: _mean(errors, *form) if finished else "diverged",
                 "angle to bp, deg": _mean([row["alignment_deg"] for row in mine], ".1f"),
                 "synops/sample": _mean([row["synops_per_sample"] for row in mine], ",.0f"),
                 "seconds": _mean([row["seconds"] for row in mine], ".2f"),
@@ -232,14 +232,14 @@ def _show_comparison(comparison: "Comparison", title: str) -> None:
         typer.echo(f"{what.partition(',')[0]}: {final}")
 
 
-def _mean(values: list[float], form: str, spread: bool = False) -> str:
-    """Mean of what is a number, and its standard deviation if asked for; a dash if nothing is."""
+def _mean(values: list[float], form: str, spread: str = "") -> str:
+    """Mean of what is a number, and its standard deviation where that has a format; a dash if nothing is."""
     from statistics import mean, stdev
 
     values = [value for value in values if value == value]
     if not values:
         return "–"
-    return f"{mean(values):{form}}" + (f" ± {stdev(values):{form}}" if spread and len(values) > 1 else "")
+    return f"{mean(values):{form}}" + (f" ± {stdev(values):{spread}}" if spread and len(values) > 1 else "")
 
 
 @app.command()

@@ -174,6 +174,7 @@ def train(
     threads: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train a network by a rule.
@@ -207,6 +208,8 @@ def train(
         Folder for checkpoints (every 20 seconds, at the end, and on Ctrl-C).
     resume
         Go on from the checkpoint in `out`.
+    overwrite
+        Start afresh although `out` holds a checkpoint; refused otherwise.
     progress
         Called with a `Progress` every 500 updates or earlier.
 
@@ -236,6 +239,10 @@ def train(
         protocol = replace(protocol, epochs=epochs)
     folder = Path(out) if out is not None else None
     require(not resume or folder is not None, "resume needs the folder of the run to go on with; give out")
+    require(
+        folder is None or resume or overwrite or not (folder / CHECKPOINT).exists(),
+        f"{folder} holds a run already; give resume=True to go on, overwrite=True to start afresh, or another out",
+    )
     trainer = Trainer(
         network, protocol, rule, data,
         seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,

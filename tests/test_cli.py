@@ -15,13 +15,14 @@ from support import data_for, network_for
 
 import neurofa as nf
 from neurofa import cli, terminal
+from neurofa.io.config import bundled_models
 from neurofa.io.datasets import SOURCES
 from neurofa.io.results import read_results
 from neurofa.rules import BP, DRTP, PRESETS
 from neurofa.run import CHECKPOINT
 
 LAST_LINE = re.compile(r"test_error=(\d\.?[\d.e-]*) seconds=(\d+\.\d\d) synops_per_sample=(\d+)")
-COMMANDS = ("train", "compare", "rules", "data list", "data fetch", "bench rate")
+COMMANDS = ("train", "compare", "rules", "models", "data list", "data fetch", "bench rate")
 HEAVY = ("brian2", "xarray", "matplotlib", "sklearn", "numba", "pydantic", "scipy", "pooch", "h5netcdf", "torch")
 SMALL = """
 [network]
@@ -90,6 +91,8 @@ def test_train_prints_what_the_run_came_to(rule, tmp_path, capsys):
     assert history.attrs["rule"] == rule
     assert history.attrs["numpy"] == np.__version__
     assert history.attrs["title"] == nf.load_model("digits").title
+    assert history.attrs["threads"] == run.history.attrs["threads"]
+    assert history.attrs["final"] == "mean of last 2 epochs"  # of the ten that the model asks for
 
 
 def test_train_for_no_epochs_evaluates(small, tmp_path, capsys):
@@ -112,10 +115,15 @@ def test_train_takes_its_options(small, tmp_path):
     assert "alignment_deg" not in history
 
 
-def test_train_writes_to_a_folder_named_after_the_run(small, tmp_path, monkeypatch):
+def test_train_writes_to_a_folder_named_after_the_run_and_says_so(small, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert neurofa(*small[:-2], "--rule", "error/direct/random", "--seed", 2) == 0
-    assert [path.name for path in (tmp_path / "neurofa-runs").iterdir()] == ["small-error-direct-random-2"]
+    assert capsys.readouterr().err == "writing to neurofa-runs/small-error-direct-random-2\n"
+    for name in ("small_0.1", "small_0.25"):
+        (tmp_path / f"{name}.toml").write_text(SMALL)
+        assert neurofa("train", f"{name}.toml", *small[2:-2], "--epochs", 0) == 0
+    folders = sorted(path.name for path in (tmp_path / "neurofa-runs").iterdir())
+    assert folders == ["small-error-direct-random-2", "small_0.1-bp-0", "small_0.25-bp-0"]
 
 
 def test_resumed_training_ends_like_an_unbroken_one(small, tmp_path):
@@ -154,10 +162,14 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(small, tmp_path, capsys, mo
     assert recorded_epochs(tmp_path / "out") == 1
 
 
-def test_a_regression_trains(tmp_path, capsys):
+def test_a_regression_trains(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0.0)
     command = ["train", "frenkel_2021_regression", "--rule", "dfa", "--epochs", 1, "--out", tmp_path / "out"]
     assert neurofa(*command) == 0
-    assert LAST_LINE.fullmatch(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    assert LAST_LINE.fullmatch(printed.out.splitlines()[-1])
+    assert re.search(r"^100 %  dfa  epoch 1/1  train loss [\d.e-]+, test loss [\d.e-]+  0:00 left$", printed.err, re.M)
+    assert read_results(tmp_path / "out" / "results.nc").attrs["task"] == "regression"
 
 
 def test_a_command_line_model_is_the_python_model(small, tmp_path):
@@ -202,6 +214,21 @@ def test_rules_lists_every_preset(capsys):
         assert described["feedback B"] in row[0]
 
 
+def test_models_lists_every_bundled_model(capsys):
+    assert neurofa("models") == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()[1:]}
+    assert list(rows) == bundled_models()
+    assert rows["digits"][1:4] == ["64-200-200-10", "bce", "digits"]
+    assert rows["lillicrap_2016_mnist_fc10_1000"][1] == "784-10x1000-10"
+
+
+def test_titles_of_tables_are_printed_as_they_are(capsys):
+    terminal.show_table([{"a": "[b] :x:"}], "[red] title")
+    assert capsys.readouterr().out.splitlines()[0] == "[red] title"
+    terminal.show_table([{"a": "[b] :cat:"}])
+    assert capsys.readouterr().out.split() == ["a", "[b]", ":cat:"]
+
+
 def test_data_list_names_every_data_set(capsys):
     assert neurofa("data", "list") == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
@@ -234,7 +261,8 @@ def test_help_names_every_command(capsys):
     assert neurofa("--help") == 0
     text = capsys.readouterr().out
     assert all(
-        re.search(rf"^  {name}\b", text, re.MULTILINE) for name in ("train", "compare", "rules", "data", "bench")
+        re.search(rf"^  {name}\b", text, re.MULTILINE)
+        for name in ("train", "compare", "rules", "models", "data", "bench")
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from running import SIZES, recorded_epochs
+from running import SIZES, recorded_epochs, with_validation
 from support import data_for, network_for, protocol
 
 import neurofa as nf
@@ -18,7 +19,7 @@ from neurofa import cli
 from neurofa.compare import COLUMNS, compare, one_run, with_data
 from neurofa.io.results import read_results
 from neurofa.rules import BP, DFA, DRTP, FA, MDFA, NODE_PERTURBATION, SHALLOW
-from neurofa.run import CHECKPOINT, Diverged
+from neurofa.run import CHECKPOINT
 from neurofa.spec import DataSpec, InputError, Layer, Model, Network, Override, Training
 
 HEADER = "rule,mode,seed,test_error,alignment_deg,synops_per_sample,seconds"
@@ -58,15 +59,18 @@ def test_each_row_is_the_run_that_train_makes():
         assert row["mode"] == "rate"
         assert row["test_error"] == run.test_error
         assert row["synops_per_sample"] == run.synops_per_sample
-        assert row["alignment_deg"] == float(run.history.total_update_angle_deg[-1])
+        angle = float(run.history.alignment_deg[-1, :-1].mean())  # of the hidden layers' signals, after the last update
+        np.testing.assert_equal(row["alignment_deg"], angle)
         mine = comparison.results.sel(rule=row["rule"], seed=row["seed"], mode="rate", drop=True)
         assert float(mine.final_test_error) == run.test_error
+        assert mine.identity == run.history.attrs["identity"]
         for name in ("train_loss", "test_loss", "test_error", "learning_rate", "alignment_deg", "weight_norm"):
             np.testing.assert_array_equal(mine[name], run.history[name], err_msg=name)
     angles = {row["rule"]: row["alignment_deg"] for row in comparison.table}
     assert angles["bp"] == 0
     assert angles["fa"] > 1
-    assert angles["shallow"] > 1
+    assert np.isnan(angles["shallow"])
+    assert len(np.unique(comparison.results.identity)) == 6
 
 
 def test_results_have_a_place_for_each_run():
@@ -105,11 +109,14 @@ def test_files_hold_what_is_returned(tmp_path):
     for row, mine in zip(rows, comparison.table, strict=True):
         assert row["rule"] == mine["rule"]
         for key in ("test_error", "alignment_deg", "synops_per_sample", "seconds"):
-            assert float(row[key]) == mine[key]
+            np.testing.assert_equal(float(row[key]), mine[key])
     back = read_results(tmp_path / "results.nc")
     xr.testing.assert_equal(back, comparison.results)
     assert back.attrs["title"] == "small"
     assert back.attrs["numpy"] == np.__version__
+    assert (back.attrs["task"], back.attrs["final"]) == ("classification", "last epoch")
+    assert back.attrs["threads"] == nf.train(small_model(), BP, small_data(small_model())(0)).history.attrs["threads"]
+    assert back.identity.sel(rule="fa", seed=1).item() == comparison.results.identity.sel(rule="fa", seed=1).item()
     picture = (tmp_path / "compare.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])
@@ -187,14 +194,73 @@ def test_refuses_before_anything_runs(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_divergence_keeps_the_runs_before_it(tmp_path):
+def wild_model():
+    """One that diverges under FA only."""
     layers = (Layer(8, "identity"), Layer(2, "identity"))
     network = Network(6, layers, "mse", task="regression")
     wild = Override(training=protocol(epochs=200, learning_rate=9.0))
-    model = Model(network, protocol(learning_rate=0.01), rules={"fa": wild})
-    with pytest.raises(Diverged, match="learning rate 9"):
-        compared((BP, FA), (0,), model, out=tmp_path)
-    assert recorded_epochs(tmp_path / "runs" / "bp-rate-0") == 3
+    return Model(network, protocol(learning_rate=0.01), rules={"fa": wild})
+
+
+def test_a_run_that_diverges_leaves_the_others_and_a_gap(tmp_path):
+    comparison = compared((FA, BP), (0, 1), wild_model(), out=tmp_path)
+    assert list(comparison.diverged) == ["fa-rate-0", "fa-rate-1"]
+    assert all("learning rate 9" in message for message in comparison.diverged.values())
+    assert [row["rule"] for row in comparison.table] == ["fa", "bp", "fa", "bp"]
+    for row, mine in zip(read_table(tmp_path / "table.csv"), comparison.table, strict=True):
+        assert np.isnan(float(row["test_error"])) == np.isnan(mine["seconds"]) == (row["rule"] == "fa")
+    results = read_results(tmp_path / "results.nc")
+    assert list(results.rule.values) == ["fa", "bp"]
+    assert np.isnan(results.sel(rule="fa")[["test_loss", "alignment_deg", "final_test_error"]].to_array()).all()
+    assert np.isfinite(results.sel(rule="bp").final_test_error).all()
+    assert (results.sel(rule="fa").identity == "").all()
+    assert (tmp_path / "compare.png").exists()
+    alone = compared((BP,), (0, 1), wild_model())
+    assert without_time([row for row in comparison.table if row["rule"] == "bp"]) == without_time(alone.table)
+
+
+def test_where_every_run_diverges_there_is_a_table_and_no_figure(tmp_path):
+    (tmp_path / "compare.png").write_text("of another comparison")
+    comparison = compared((FA,), (0, 1), wild_model(), out=tmp_path)
+    assert len(comparison.diverged) == len(comparison.table) == 2
+    assert dict(comparison.results.sizes) == {"rule": 1, "mode": 1, "seed": 2, "epoch": 0}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.nc", "runs", "table.csv"]
+
+
+def test_chance_where_the_commonest_class_is_not_in_the_test_set():
+    data = data_for(network_for(BP, SIZES))
+    data = replace(data, y_train=np.full_like(data.y_train, 2), y_test=np.zeros_like(data.y_test))
+    comparison = compare(small_model(), (SHALLOW,), lambda seed: data, seeds=(0,))
+    assert comparison.results.attrs["chance_error"] == 1
+
+
+@pytest.mark.parametrize(
+    ("training", "note"),
+    [
+        ({"report_last": 10}, "mean of last 3 epochs"),
+        ({"report_last": 2}, "mean of last 2 epochs"),
+        ({}, "last epoch"),
+        ({"epochs": 0}, ""),
+        ({"early_stopping": 2, "report_last": 2}, "best epoch"),
+    ],
+)
+def test_results_say_which_epochs_the_error_is_of(training, note):
+    model = small_model(**training)
+    data = with_validation(model.network)
+    comparison = compare(model, (BP,), lambda seed: data, seeds=(0,))
+    assert comparison.results.attrs["final"] == note
+
+
+def test_rules_whose_errors_are_of_other_epochs_are_both_named():
+    own = {"fa": Override(training=protocol(report_last=2))}
+    assert compared(model=replace(small_model(), rules=own)).results.attrs["final"] == (
+        "last epoch or mean of last 2 epochs"
+    )
+
+
+def test_networks_without_hidden_layers_have_no_angle():
+    model = Model(network_for(BP, (6, 3)), protocol())
+    assert np.isnan(compared((BP,), (0,), model).table[0]["alignment_deg"])
 
 
 def test_a_single_run_is_drawn_like_a_comparison():
@@ -203,6 +269,7 @@ def test_a_single_run_is_drawn_like_a_comparison():
     dataset = one_run(history, "fa")
     assert dict(dataset.sizes) | {"rule": 1, "mode": 1, "seed": 1} == dict(dataset.sizes)
     assert list(dataset.seed.values) == [2]
+    assert dataset.final_test_error.item() == history.attrs["test_error"]
 
 
 def test_data_named_on_the_command_line_take_the_models_place_and_keep_its_preparation():
@@ -243,7 +310,7 @@ def test_compare_as_a_process_in_an_empty_folder(tmp_path):
     command = [sys.executable, "-m", "neurofa.cli", "compare", "--epochs", "1", "--seeds", "1", "--rules", "bp,drtp"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "writing to neurofa-compare\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["neurofa-compare"]
 
 
@@ -254,7 +321,8 @@ def test_all_rules_run_on_digits(tmp_path):
     assert {row["rule"] for row in rows} == set(nf.rules.PRESETS)
     for row in rows:
         assert 0 < float(row["test_error"]) < 1, row["rule"]
-        assert 0 <= float(row["alignment_deg"]) <= 180, row["rule"]
+        angle = float(row["alignment_deg"])
+        assert np.isnan(angle) if row["rule"] == "shallow" else 0 <= angle <= 180, row["rule"]
     norms = read_results(out / "results.nc").weight_norm.isel(probe=0, mode=0, seed=0)
     others = [name for name in nf.rules.PRESETS if name != "mdfa"]  # which digits.toml starts at zero
     assert (norms.sel(rule=others) == norms.sel(rule="bp")).all()
@@ -299,6 +367,69 @@ def test_an_interrupted_comparison_is_not_overwritten(tmp_path, capsys, monkeypa
     assert checkpoint.read_bytes() == kept
     assert neurofa(*command, "--resume") == 0
     assert len(read_table(tmp_path / "table.csv")) == 2
+
+
+def test_resuming_without_a_folder_takes_the_newest_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["compare", "digits", "--rules", "shallow", "--seeds", 1, "--epochs"]
+    assert neurofa(*command, 1, "--resume") == 2
+    message = capsys.readouterr().err
+    assert "neurofa-compare holds nothing to resume (runs is missing)" in message
+    assert message.count("\n") == 1
+    for _ in range(2):
+        assert neurofa(*command, 1) == 0
+    assert capsys.readouterr().err == "writing to neurofa-compare\nwriting to neurofa-compare-2\n"
+    (tmp_path / "neurofa-compare-of-mine").mkdir()
+    assert neurofa(*command, 2, "--resume") == 0
+    assert recorded_epochs(tmp_path / "neurofa-compare" / "runs" / "shallow-rate-0") == 1
+    assert recorded_epochs(tmp_path / "neurofa-compare-2" / "runs" / "shallow-rate-0") == 2
+
+
+WILD = """
+[network]
+sizes = [1, 8, 1]
+hidden = "identity"
+output = "identity"
+loss = "mse"
+task = "regression"
+[training]
+epochs = 3
+batch_size = 5
+optimiser = "sgd"
+learning_rate = 0.01
+report_last = 10
+[rules.fa.training]
+epochs = 200
+learning_rate = 9.0
+"""
+
+
+def regression_files(folder):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 1)).astype("f4"), rng.normal(size=(30, 1)).astype("f4")
+    np.savez(folder / "d.npz", x_train=x[:20], y_train=y[:20], x_test=x[20:], y_test=y[20:])
+    (folder / "wild.toml").write_text(WILD)
+
+
+def test_a_divergence_is_reported_and_exits_with_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    regression_files(tmp_path)
+    command = ["compare", "wild.toml", "--data", "d.npz", "--seeds", 2, "--out"]
+    assert neurofa(*command, "some", "--rules", "bp,fa,shallow") == 2
+    printed = capsys.readouterr()
+    for line, seed in zip(printed.err.splitlines(), (0, 1), strict=True):
+        assert line.startswith(f"neurofa: fa-rate-{seed}: training diverged in epoch ")
+    rows = {line.split()[0]: line for line in printed.out.splitlines()}
+    assert re.search(r"diverged +– +– +– +0 of 2", rows["fa"])
+    assert re.search(r"rate +\S+ ± \S+ +0\.0 ", rows["bp"])
+    assert re.search(r"rate +\S+ ± \S+ +– ", rows["shallow"])
+    assert "test loss: mean of last 3 epochs" in printed.out  # of the ten that the model asks for
+    assert "%" not in printed.out
+    assert (tmp_path / "some" / "compare.png").exists()
+    assert neurofa(*command, "none", "--rules", "fa") == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 2
+    assert not (tmp_path / "none" / "compare.png").exists()
 
 
 def test_a_rule_that_no_paper_has_learns_digits():

@@ -70,3 +70,4 @@ class Buffers(NamedTuple):
     partial: np.ndarray  # (threads, largest layer times batch)
     block: np.ndarray  # (threads, block of a gradient)
     losses: np.ndarray  # (batch,) float64, by sample
+    samples: np.ndarray  # 0, 1, 2, ... (batch,) int64

@@ -25,45 +25,46 @@ def chunks_for(work, rows, threads):
 
 
 @njit(cache=True, error_model="numpy")
-def gather_rows(x, order, start, a, lo, hi):
-    """Features lo..hi of the batch's samples, transposed into ``a[lo:hi]``."""
+def transpose_rows(x, order, start, a, lo, hi):
+    """Columns lo..hi of the rows ``order[start : start + batch]`` of `x`, transposed into ``a[lo:hi]``."""
     batch = a.shape[1]
-    n = 0
-    # eight samples at a time: as many streams as the processor fetches ahead, and writes that share a cache line
-    while n + 8 <= batch:
-        r0, r1, r2, r3 = x[order[start + n]], x[order[start + n + 1]], x[order[start + n + 2]], x[order[start + n + 3]]
-        r4, r5, r6 = x[order[start + n + 4]], x[order[start + n + 5]], x[order[start + n + 6]]
-        r7 = x[order[start + n + 7]]
+    n = start
+    # eight rows at a time: as many streams as the processor fetches ahead, and writes that share a cache line
+    while n + 8 <= start + batch:
+        r0, r1, r2, r3 = x[order[n]], x[order[n + 1]], x[order[n + 2]], x[order[n + 3]]
+        r4, r5, r6, r7 = x[order[n + 4]], x[order[n + 5]], x[order[n + 6]], x[order[n + 7]]
+        at = n - start
         for i in range(lo, hi):
             row = a[i]
-            row[n], row[n + 1], row[n + 2], row[n + 3] = r0[i], r1[i], r2[i], r3[i]
-            row[n + 4], row[n + 5], row[n + 6], row[n + 7] = r4[i], r5[i], r6[i], r7[i]
+            row[at], row[at + 1], row[at + 2], row[at + 3] = r0[i], r1[i], r2[i], r3[i]
+            row[at + 4], row[at + 5], row[at + 6], row[at + 7] = r4[i], r5[i], r6[i], r7[i]
         n += 8
-    while n < batch:
-        sample = x[order[start + n]]
+    while n < start + batch:
+        sample = x[order[n]]
         for i in range(lo, hi):
-            a[i, n] = sample[i]
+            a[i, n - start] = sample[i]
         n += 1
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def gather_parallel(x, order, start, a, chunks):
     for c in prange(chunks):
-        gather_rows(x, order, start, a, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks)
+        transpose_rows(x, order, start, a, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks)
 
 
 @njit(cache=True, error_model="numpy")
 def gather(x, order, start, a, chunks):
     """The batch ``order[start : start + batch]`` of `x` (samples, features) into `a` (features, batch)."""
     if chunks == 1:
-        gather_rows(x, order, start, a, 0, a.shape[0])
+        transpose_rows(x, order, start, a, 0, a.shape[0])
     else:
         gather_parallel(x, order, start, a, chunks)
 
 
 @njit(cache=True, error_model="numpy")
 def forward_rows(W, a, out, lo, hi):
-    np.dot(W[lo:hi].T, a[lo:hi], out)
+    # sample by neuron: this orientation of the product is the one that BLAS does fastest
+    np.dot(a[lo:hi].T, W[lo:hi], out)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -74,7 +75,7 @@ def forward_parallel(W, a, parts, chunks):
 
 @njit(cache=True, error_model="numpy")
 def forward_product(W, a, parts, chunks):
-    """Partial sums of W^T a over chunks of presynaptic neurons.
+    """Partial sums of a^T W over chunks of presynaptic neurons.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def forward_product(W, a, parts, chunks):
     a
         Presynaptic activity, (n_pre, batch).
     parts
-        Written: (chunks, n_post, batch), to be summed over chunks.
+        Written: (chunks, batch, n_post), to be summed over chunks.
     """
     if chunks == 1:
         forward_rows(W, a, parts[0], 0, W.shape[0])
@@ -92,33 +93,40 @@ def forward_product(W, a, parts, chunks):
 
 
 @njit(cache=True, error_model="numpy")
-def activate_rows(parts, code, slope, bias, has_bias, a, d, lo, hi):
+def collect_rows(parts, samples, z, lo, hi):
+    """Sum the partial products of neurons lo..hi, neuron-major into ``z[lo:hi]``; `samples` counts from 0."""
+    for c in range(1, parts.shape[0]):
+        for n in range(parts.shape[1]):
+            whole, more = parts[0, n], parts[c, n]
+            for j in range(lo, hi):
+                whole[j] += more[j]
+    transpose_rows(parts[0], samples, 0, z, lo, hi)
+
+
+@njit(cache=True, error_model="numpy")
+def activate_rows(parts, samples, code, slope, bias, has_bias, a, d, lo, hi):
     zero = a.dtype.type(0)
     slope = a.dtype.type(slope)
+    collect_rows(parts, samples, a, lo, hi)
     for j in range(lo, hi):
-        z = parts[0, j]
-        for c in range(1, parts.shape[0]):
-            more = parts[c, j]
-            for n in range(z.size):
-                z[n] += more[n]
-        activate(code, slope, bias[j] if has_bias else zero, z, a[j], d[j])
+        activate(code, slope, bias[j] if has_bias else zero, a[j], a[j], d[j])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def activate_parallel(parts, code, slope, bias, has_bias, a, d, chunks):
+def activate_parallel(parts, samples, code, slope, bias, has_bias, a, d, chunks):
     for c in prange(chunks):
         activate_rows(
-            parts, code, slope, bias, has_bias, a, d, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks
+            parts, samples, code, slope, bias, has_bias, a, d, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks
         )
 
 
 @njit(cache=True, error_model="numpy")
-def activate_layer(parts, code, slope, bias, has_bias, a, d, chunks):
+def activate_layer(parts, samples, code, slope, bias, has_bias, a, d, chunks):
     """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch)."""
     if chunks == 1:
-        activate_rows(parts, code, slope, bias, has_bias, a, d, 0, a.shape[0])
+        activate_rows(parts, samples, code, slope, bias, has_bias, a, d, 0, a.shape[0])
     else:
-        activate_parallel(parts, code, slope, bias, has_bias, a, d, chunks)
+        activate_parallel(parts, samples, code, slope, bias, has_bias, a, d, chunks)
 
 
 @njit(cache=True, error_model="numpy")

@@ -34,7 +34,16 @@ from .codes import (
     TRANSPOSE,
     W_AT,
 )
-from .dense import activate_layer, backward, chunks_for, forward_product, gather, learn_bias, learn_weights
+from .dense import (
+    activate_layer,
+    backward,
+    chunks_for,
+    collect_rows,
+    forward_product,
+    gather,
+    learn_bias,
+    learn_weights,
+)
 from .losses import loss_weight, output_error
 from .masks import drop
 
@@ -98,7 +107,7 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
             through = layer > 0 and not net.direct  # a sequential signal comes back through the mask
             drop(a, net.reals[layer, DROPOUT], key, step, layer, 0, n_pre, d, through)
         chunks = chunks_for(batch * n_pre * n_post, n_pre, net.threads)
-        parts = buffers.partial[: chunks * n_post * batch].reshape(chunks, n_post, batch)
+        parts = buffers.partial[: chunks * n_post * batch].reshape(chunks, batch, n_post)
         W, bias, code = (
             weights_of(net, state.theta, layer),
             bias_of(net, state.theta, layer),
@@ -109,20 +118,18 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
         out = rows_of(buffers.act, net.layout[layer, POST_UNITS], n_post, batch)
         slope = rows_of(buffers.slope, net.layout[layer, POST_UNITS], n_post, batch)
         if layer < last:
-            activate_layer(parts, code, net.reals[layer, SLOPE], bias, has_bias, out, slope, chunks)
+            activate_layer(parts, buffers.samples, code, net.reals[layer, SLOPE], bias, has_bias, out, slope, chunks)
             if noise_std > 0:
                 noise = rows_of(buffers.noise, net.layout[layer, POST_UNITS], n_post, batch)
                 scale = noise.dtype.type(noise_std)
                 for j in range(n_post):
                     for n in range(batch):
                         out[j, n] += scale * noise[j, n]
-    for c in range(1, chunks):
-        parts[0] += parts[c]
+    z = rows_of(buffers.modulator, net.layout[last, POST_UNITS], n_post, batch)
+    collect_rows(parts, buffers.samples, z, 0, n_post)
     e = rows_of(buffers.delta, net.layout[last, POST_UNITS], n_post, batch)
     leak = state.theta.dtype.type(net.reals[last, SLOPE])
-    wrong = output_error(
-        net, code, leak, bias, has_bias, parts[0], out, e, labels, values, order, start, buffers.losses
-    )
+    wrong = output_error(net, code, leak, bias, has_bias, z, out, e, labels, values, order, start, buffers.losses)
     rows_of(buffers.modulator, net.layout[last, POST_UNITS], n_post, batch)[:] = e
     return wrong
 

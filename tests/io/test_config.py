@@ -247,7 +247,7 @@ def test_a_missing_file_is_answered_by_near_names_and_where_all_are_listed():
         load_model("frenkel_mnist_fc1_500")
     with pytest.raises(InputError, match=r"models/digit\.toml: no such file .* did you mean the bundled 'digits'\?"):
         load_model("models/digit.toml")
-    with pytest.raises(InputError, match="no bundled model of that name; see `neurofa models`$"):
+    with pytest.raises(InputError, match=r"no bundled model of that name; see `neurofa models`$"):
         load_model("zzz")
 
 

@@ -302,6 +302,37 @@ def test_a_comparison_shows_what_was_run():
     assert "chance" not in notes
 
 
+def test_the_last_column_shows_the_runs_own_final_errors():
+    """With early stopping they are of another epoch than the last."""
+    results = comparison()
+    own = np.full((4, 1, 3), 0.0375)
+    own[1] = np.nan
+    results["final_test_error"] = (("rule", "mode", "seed"), own)
+    results.attrs["final"] = "best epoch"
+    panel = panels_by_title(compare_figure(results, last=3))["Final error"]
+    dots = [line.get_xdata() for line in panel.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(dots, np.full((3, 3), 3.75))
+    texts = [text.get_text() for text in panel.texts]
+    assert texts.count("3.75 ± 0.00") == 3
+    assert "–" in texts
+    assert panel.get_xlabel() == "best epoch (%)"
+    results.attrs["final"] = "best epoch or mean of last 10 epochs"
+    assert panels_by_title(compare_figure(results))["Final error"].get_xlabel() == "test error (%)"
+
+
+def test_a_regression_is_drawn_by_its_loss():
+    results = comparison().rename(test_error="test_loss")
+    results.attrs |= {"task": "regression"}
+    del results.attrs["chance_error"]
+    figure = compare_figure(results, last=2)
+    panels = panels_by_title(figure)
+    assert set(panels) == {"Test loss", "Angle to backpropagation", "Final loss", ""}
+    np.testing.assert_allclose(panels["Test loss"].lines[0].get_ydata(), results.test_loss[0, 0].mean("seed"))
+    assert panels["Test loss"].get_ylabel() == "test loss"
+    assert panels["Final loss"].get_xlabel() == "mean of last 2 epochs"
+    assert not any("%" in name for name, _ in texts_of(figure))
+
+
 def test_an_error_of_zero_keeps_the_linear_axis():
     results = comparison()
     results.test_error[0, 0, 0, -1] = 0
