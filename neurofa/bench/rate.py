@@ -24,6 +24,7 @@ from .roofline import ForeignLoad, bound_samples_per_s
 SAMPLES = 12_000
 WARM_UP = 10  # updates
 TARGET_S = 0.5  # of one timing
+SETTLE_S = 0.3  # between two timings: threads of the one before wait busily for more work for a while
 MAX_FOREIGN = 0.08  # share of the processors beyond which a timing is made again
 MAX_RETRIES = 60
 RATE = 1.5e-4
@@ -75,7 +76,7 @@ class Neurofa:
     """Times our own training of a case."""
 
     def __init__(self, case: Case) -> None:
-        network = Network.dense(case.sizes)
+        self.case, network = case, Network.dense(case.sizes)
         self.plan: Plan = lower(network, named(case.rule))
         self.engine = RateEngine(
             self.plan, batch_size=case.batch, optimiser=Optimiser(case.optimiser), threads=case.threads
@@ -87,9 +88,10 @@ class Neurofa:
 
     def seconds(self, n_updates: int) -> float:
         """Wall time of that many updates."""
-        order = self.rng.permutation(self.samples)
+        order, epoch = self.rng.permutation(self.samples), self.samples // self.case.batch
         began = time.perf_counter()
-        self.engine.train(self.x, self.y, order, 0, n_updates, self.rates)
+        for done in range(0, n_updates, epoch):
+            self.engine.train(self.x, self.y, order, 0, min(epoch, n_updates - done), self.rates)
         return time.perf_counter() - began
 
 
@@ -126,6 +128,7 @@ class Torch:
 def quiet(measure: Any, load: ForeignLoad, peer: Torch | None, discarded: list[float]) -> float:
     """A timing made while others left the processors alone, as far as that can be had."""
     for _ in range(MAX_RETRIES):
+        time.sleep(SETTLE_S)
         load.share()
         if peer is not None:
             peer.cpu_s = 0.0
@@ -140,16 +143,15 @@ def quiet(measure: Any, load: ForeignLoad, peer: Torch | None, discarded: list[f
 def time_case(case: Case, pairs: int, peer: Torch | None, load: ForeignLoad, discarded: list[float]) -> dict[str, Any]:
     """The row of a case: medians over `pairs` timings, each next to the peer's."""
     ours = Neurofa(case)
-    whole = samples(case) // case.batch
     ours.seconds(3)
-    n = int(np.clip(TARGET_S / (ours.seconds(WARM_UP) / WARM_UP), 5, whole))
+    n = max(5, int(TARGET_S / (ours.seconds(WARM_UP) / WARM_UP)))
     paired = peer is not None and case.rule in ("bp", "drtp") and case.optimiser in ("adam", "sgd")
     variants = {"eager": False, "fused": True} if paired else {}
     counts = {}
     for name, fused in variants.items():
         assert peer is not None
         peer.seconds(case, fused, 3)
-        counts[name] = int(np.clip(TARGET_S / (peer.seconds(case, fused, 5) / 5), 5, whole))
+        counts[name] = max(5, int(TARGET_S / (peer.seconds(case, fused, 5) / 5)))
     mine: list[float] = []
     ratios: dict[str, list[float]] = {name: [] for name in variants}
     for name, fused in variants.items() or {"": False}.items():

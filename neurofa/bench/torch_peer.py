@@ -76,7 +76,9 @@ def main() -> None:
         order = torch.randperm(len(x))
         batch, before = ask["batch"], os.times()
         began = time.perf_counter()
-        for b in range(ask["updates"]):
+        epoch = len(x) // batch
+        for update_number in range(ask["updates"]):
+            b = update_number % epoch
             chosen = order[b * batch : (b + 1) * batch]
             update(x[chosen], y[chosen])
         seconds, after = time.perf_counter() - began, os.times()

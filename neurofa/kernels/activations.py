@@ -99,7 +99,7 @@ def activate(code, slope, bias, z, a, d):
     slope, bias
         Scalars of the arrays' precision.
     z, a, d
-        Arrays (batch,); `a` may be `z`.
+        Arrays (batch,).
     """
     one = z.dtype.type(1)
     zero = z.dtype.type(0)

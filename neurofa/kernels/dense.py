@@ -12,7 +12,7 @@ from .activations import activate
 from .codes import STORE
 from .optimisers import descend
 
-BLOCK = 1 << 16  # elements of a gradient block: with W and two moments it stays in a core's L2 cache
+BLOCK = 1 << 17  # elements of a gradient: enough rows for BLAS, and still in cache when the optimiser reads them
 PARALLEL_WORK = 1 << 20  # multiply-adds below which starting threads costs more than it gives
 
 
@@ -27,22 +27,22 @@ def chunks_for(work, rows, threads):
 @njit(cache=True, error_model="numpy")
 def transpose_rows(x, order, start, a, lo, hi):
     """Columns lo..hi of the rows ``order[start : start + batch]`` of `x`, transposed into ``a[lo:hi]``."""
-    batch = a.shape[1]
+    batch, to = a.shape[1], a[lo:hi]  # slices, and loops from 0: an index that may be negative costs the vector units
     n = start
     # eight rows at a time: as many streams as the processor fetches ahead, and writes that share a cache line
     while n + 8 <= start + batch:
-        r0, r1, r2, r3 = x[order[n]], x[order[n + 1]], x[order[n + 2]], x[order[n + 3]]
-        r4, r5, r6, r7 = x[order[n + 4]], x[order[n + 5]], x[order[n + 6]], x[order[n + 7]]
+        r0, r1, r2, r3 = x[order[n], lo:hi], x[order[n + 1], lo:hi], x[order[n + 2], lo:hi], x[order[n + 3], lo:hi]
+        r4, r5, r6, r7 = x[order[n + 4], lo:hi], x[order[n + 5], lo:hi], x[order[n + 6], lo:hi], x[order[n + 7], lo:hi]
         at = n - start
-        for i in range(lo, hi):
-            row = a[i]
-            row[at], row[at + 1], row[at + 2], row[at + 3] = r0[i], r1[i], r2[i], r3[i]
-            row[at + 4], row[at + 5], row[at + 6], row[at + 7] = r4[i], r5[i], r6[i], r7[i]
+        for i in range(hi - lo):
+            row = to[i, at : at + 8]
+            row[0], row[1], row[2], row[3] = r0[i], r1[i], r2[i], r3[i]
+            row[4], row[5], row[6], row[7] = r4[i], r5[i], r6[i], r7[i]
         n += 8
     while n < start + batch:
-        sample = x[order[n]]
-        for i in range(lo, hi):
-            a[i, n - start] = sample[i]
+        sample = x[order[n], lo:hi]
+        for i in range(hi - lo):
+            to[i, n - start] = sample[i]
         n += 1
 
 
@@ -97,36 +97,49 @@ def collect_rows(parts, samples, z, lo, hi):
     """Sum the partial products of neurons lo..hi, neuron-major into ``z[lo:hi]``; `samples` counts from 0."""
     for c in range(1, parts.shape[0]):
         for n in range(parts.shape[1]):
-            whole, more = parts[0, n], parts[c, n]
-            for j in range(lo, hi):
+            whole, more = parts[0, n, lo:hi], parts[c, n, lo:hi]
+            for j in range(hi - lo):
                 whole[j] += more[j]
     transpose_rows(parts[0], samples, 0, z, lo, hi)
 
 
 @njit(cache=True, error_model="numpy")
-def activate_rows(parts, samples, code, slope, bias, has_bias, a, d, lo, hi):
+def activate_rows(parts, samples, code, slope, bias, has_bias, z, a, d, lo, hi):
     zero = a.dtype.type(0)
     slope = a.dtype.type(slope)
-    collect_rows(parts, samples, a, lo, hi)
+    collect_rows(parts, samples, z, lo, hi)
     for j in range(lo, hi):
-        activate(code, slope, bias[j] if has_bias else zero, a[j], a[j], d[j])
+        activate(code, slope, bias[j] if has_bias else zero, z[j], a[j], d[j])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def activate_parallel(parts, samples, code, slope, bias, has_bias, a, d, chunks):
+def activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chunks):
     for c in prange(chunks):
         activate_rows(
-            parts, samples, code, slope, bias, has_bias, a, d, c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks
+            parts,
+            samples,
+            code,
+            slope,
+            bias,
+            has_bias,
+            z,
+            a,
+            d,
+            c * a.shape[0] // chunks,
+            (c + 1) * a.shape[0] // chunks,
         )
 
 
 @njit(cache=True, error_model="numpy")
-def activate_layer(parts, samples, code, slope, bias, has_bias, a, d, chunks):
-    """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch)."""
+def activate_layer(parts, samples, code, slope, bias, has_bias, z, a, d, chunks):
+    """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch), by way of `z`.
+
+    The three lie apart, since a loop that may write what it reads is not vectorised.
+    """
     if chunks == 1:
-        activate_rows(parts, samples, code, slope, bias, has_bias, a, d, 0, a.shape[0])
+        activate_rows(parts, samples, code, slope, bias, has_bias, z, a, d, 0, a.shape[0])
     else:
-        activate_parallel(parts, samples, code, slope, bias, has_bias, a, d, chunks)
+        activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chunks)
 
 
 @njit(cache=True, error_model="numpy")
