@@ -117,8 +117,8 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
         forward_product(W, a, parts, chunks)
         out = rows_of(buffers.act, net.layout[layer, POST_UNITS], n_post, batch)
         slope = rows_of(buffers.slope, net.layout[layer, POST_UNITS], n_post, batch)
-        z = rows_of(buffers.modulator, net.layout[layer, POST_UNITS], n_post, batch)  # free until signals come back
         if layer < last:
+            z = rows_of(buffers.delta, net.layout[layer, POST_UNITS], n_post, batch)  # free until signals come back
             activate_layer(parts, buffers.samples, code, net.reals[layer, SLOPE], bias, has_bias, z, out, slope, chunks)
             if noise_std > 0:
                 noise = rows_of(buffers.noise, net.layout[layer, POST_UNITS], n_post, batch)
@@ -126,6 +126,7 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
                 for j in range(n_post):
                     for n in range(batch):
                         out[j, n] += scale * noise[j, n]
+    z = rows_of(buffers.modulator, net.layout[last, POST_UNITS], n_post, batch)
     collect_rows(parts, buffers.samples, z, 0, n_post)
     e = rows_of(buffers.delta, net.layout[last, POST_UNITS], n_post, batch)
     leak = state.theta.dtype.type(net.reals[last, SLOPE])
