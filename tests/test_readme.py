@@ -1,0 +1,37 @@
+"""The Python of README and docs runs as it stands, and the examples of the docstrings give what they say."""
+
+import doctest
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/rules.md", "docs/conventions.md")
+EXAMPLES = ("neurofa", "neurofa.run", "neurofa.spec.rule", "neurofa.spec.network", "neurofa.rules.presets")
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
+def test_code_of_a_page_runs(page):
+    names = {}
+    for code in blocks(page):
+        exec(compile(code, page, "exec"), names)
+    assert "nf" in names
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_a_page_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_docstrings(name):
+    found = doctest.testmod(import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
