@@ -47,6 +47,8 @@ def prepare(data: Data, spec: DataSpec, seed: int = 0, *, copy: bool = True) -> 
         data = label_noise(data, spec.label_noise, draws.label_noise)
     if spec.normalisation != "none":
         data = normalise(data, spec.normalisation, copy=copy)
+    if spec.scale is not None:
+        data = rescale(data, spec.scale, copy=copy)
     return data
 
 
@@ -176,6 +178,37 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
         values -= mean
         values /= deviation
         parts[f"x_{part}"] = values
+    return replace(data, **parts, input_mean=mean, input_deviation=deviation)
+
+
+def rescale(data: Data, scale: tuple[float, float], *, copy: bool = True) -> Data:
+    """Map the smallest and the largest input of the training set to two values, and all others in proportion.
+
+    Parameters
+    ----------
+    data
+        What is scaled; the targets of an autoencoder, which are its inputs, with them.
+    scale
+        The two values.
+    copy
+        False overwrites the arrays of `data`.
+    """
+    lowest, highest = float(data.x_train.min()), float(data.x_train.max())
+    require(lowest < highest, f"all inputs of {data.name} are {lowest:g}, which no scale can spread; leave scale out")
+    factor = (scale[1] - scale[0]) / (highest - lowest)
+    parts = {}
+    for part in ("train", "validation", "test"):
+        values = getattr(data, f"x_{part}")
+        if copy:
+            values = values.copy()
+        values -= np.float32(lowest)
+        values *= np.float32(factor)
+        values += np.float32(scale[0])
+        parts[f"x_{part}"] = values
+        if _reconstructs(data, part):
+            parts[f"y_{part}"] = values
+    deviation = np.full(data.features, 1 / factor, np.float32)
+    mean = np.full(data.features, lowest - scale[0] / factor, np.float32)
     return replace(data, **parts, input_mean=mean, input_deviation=deviation)
 
 

@@ -178,6 +178,9 @@ class DataSpec:
     normalisation
         ``none`` (as published; image pixels in [0, 1]), ``zscore`` (each feature, with the training set's
         mean and deviation) or ``channel`` (each image channel).
+    scale
+        Values that the smallest and the largest input of the training set are mapped to (None: as they are); an
+        autoencoder's targets go with its inputs. Takes the place of a normalisation.
     augment
         Training-set augmentation, renewed each epoch: ``flip`` (half of the images, left to
         right), ``elastic`` (smooth random displacement).
@@ -189,6 +192,7 @@ class DataSpec:
     validation: float = 0.0
     label_noise: float = 0.0
     normalisation: str = "none"
+    scale: tuple[float, float] | None = None
     augment: tuple[str, ...] = ()
 
     __pydantic_config__ = STRICT
@@ -202,6 +206,14 @@ class DataSpec:
         require(0 <= self.validation < 1, f"data validation is {self.validation}; it must be a fraction in [0, 1)")
         require(0 <= self.label_noise <= 1, f"data label_noise is {self.label_noise}; it must be a fraction in [0, 1]")
         require_choice("data normalisation", self.normalisation, NORMALISATIONS)
+        if self.scale is not None:
+            require(
+                -math.inf < self.scale[0] < self.scale[1] < math.inf,
+                f"data scale is {self.scale}; give a smaller and a larger finite number",
+            )
+            require(
+                self.normalisation == "none", f"data scale and normalisation {self.normalisation!r}: choose one of them"
+            )
         for name in self.augment:
             require_choice("data augment", name, AUGMENTATIONS)
 

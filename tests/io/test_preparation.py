@@ -175,3 +175,38 @@ def test_what_the_data_do_not_allow_is_refused(data, spec, culprit):
     with pytest.raises(InputError, match=culprit) as caught:
         prepare(data, spec, 0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_scale_maps_the_extremes_of_the_training_set(copy):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((20, 3), dtype=np.float32), rng.integers(2, size=20)
+    data = Data(x.copy(), y, 2 * x, y, n_outputs=2)
+    scaled = prepare(data, DataSpec(scale=(-0.9, 0.9)), copy=copy)
+    expected = (x - x.min()) / (x.max() - x.min()) * 1.8 - 0.9
+    np.testing.assert_allclose(scaled.x_train, expected, atol=1e-6)
+    np.testing.assert_allclose(scaled.x_test, (2 * x - x.min()) / (x.max() - x.min()) * 1.8 - 0.9, atol=1e-6)
+    np.testing.assert_allclose(scaled.x_train * scaled.input_deviation + scaled.input_mean, x, atol=1e-6)
+    assert (data.x_train is scaled.x_train) != copy
+    assert copy == bool((data.x_train == x).all())
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_scale_takes_an_autoencoders_targets_along(copy):
+    x = np.random.default_rng(0).random((20, 3), dtype=np.float32)
+    few = x[:5].copy()
+    data = Data(x, x, few, few, task="regression")
+    scaled = prepare(data, DataSpec(scale=(-1, 1)), copy=copy)
+    for part in ("train", "test"):
+        assert np.shares_memory(getattr(scaled, f"x_{part}"), getattr(scaled, f"y_{part}"))
+    assert (scaled.x_train.min(), scaled.y_train.max()) == pytest.approx((-1, 1))
+
+
+def test_scale_refusals():
+    flat = np.ones((4, 2), np.float32)
+    with pytest.raises(InputError, match="no scale can spread"):
+        prepare(Data(flat, [0, 1, 0, 1], flat, [0, 1, 0, 1]), DataSpec(scale=(0, 1)))
+    with pytest.raises(InputError, match="a smaller and a larger"):
+        DataSpec(scale=(1, 0))
+    with pytest.raises(InputError, match="choose one"):
+        DataSpec(scale=(0, 1), normalisation="zscore")
