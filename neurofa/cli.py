@@ -122,8 +122,8 @@ def _status(name: str, p: "Progress", task: str) -> str:
     def said(value: float) -> str:
         return f"loss {value:.4g}" if task == "regression" else f"error {100 * value:.2f} %"
 
-    test = "" if p.test_error != p.test_error else f", test {said(p.test_error)}"
-    return f"{name}  epoch {p.epoch}/{p.epochs}  train {said(p.train_error)}{test}"
+    known = [f"{part} {said(v)}" for part, v in (("train", p.train_error), ("test", p.test_error)) if v == v]
+    return f"{name}  epoch {p.epoch}/{p.epochs}  {', '.join(known)}".rstrip()
 
 
 def _opening(folder: Path, out: Path | None) -> str:

@@ -19,7 +19,8 @@ class Reporter:
 
     def __init__(self, total: int, bar: object | None, opening: str = "") -> None:
         self.total, self.bar, self.opening = total, bar, opening
-        self.began = self.said = time.monotonic()
+        self.said = time.monotonic()
+        self.first: tuple[float, float] | None = None
         self.task = bar.add_task("", total=total) if bar is not None else None  # type: ignore[attr-defined]
 
     def show(self, done: float, text: str) -> None:
@@ -31,9 +32,11 @@ class Reporter:
             self.bar.update(self.task, completed=done, description=text)  # type: ignore[attr-defined]
             return
         now = time.monotonic()
+        # what came before the first progress, such as compiling, does not tell how long the rest takes
+        began, before = self.first = self.first or (now, done)
         if now - self.said >= PLAIN_EVERY_S:
             self.said = now
-            left = (now - self.began) * (self.total - done) / done if done > 0 else float("nan")
+            left = (now - began) * (self.total - done) / (done - before) if done > before else float("nan")
             print(f"{100 * done / self.total:3.0f} %  {text}  {clock(left)} left", file=sys.stderr, flush=True)
 
 

@@ -202,6 +202,10 @@ class Trainer:
         """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""
         epochs = self.training.epochs
         try:
+            self.engine.warm_up()
+            begun = self.history.epochs
+            if progress and begun < epochs:
+                progress(Progress(begun, epochs, begun / epochs, math.nan, math.nan))
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
             while self.history.epochs < epochs and not self.stopped:

@@ -57,7 +57,7 @@ def test_no_direction_is_nan(bad):
 
 def test_cosine_of_float32_is_taken_in_float64():
     a = np.full(10_000_000, 0.1, dtype=np.float32)
-    assert cosine(a, a) == pytest.approx(1.0, abs=1e-12)
+    assert cosine(a, a) == pytest.approx(1.0, abs=1e-9)  # ten million roundings; a sum in float32 is off by 1e-4
 
 
 def test_relative_error():

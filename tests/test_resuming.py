@@ -207,12 +207,12 @@ def test_a_checkpoint_is_written_on_the_way(tmp_path, monkeypatch):
 
     options = {"data": data_for(network), "training": protocol(epochs=3), "out": tmp_path, "probe_every": 0}
     nf.train(network, BP, **options, progress=look)
-    assert seen == [None] * 6  # in the middle and at the end of each epoch
+    assert seen == [None] * 7  # at the beginning, in the middle and at the end of each epoch
     monkeypatch.setattr("neurofa.trainer.CHECKPOINT_EVERY_S", 0.0)
     seen.clear()
     (tmp_path / CHECKPOINT).unlink()
     nf.train(network, BP, **options, progress=look)
-    assert seen == [None, None, 1, 1, 2, 2]
+    assert seen == [None, None, None, 1, 1, 2, 2]
 
 
 def test_progress_tells_how_far_a_run_is():
@@ -220,8 +220,8 @@ def test_progress_tells_how_far_a_run_is():
     told = []
     run = nf.train(network, BP, data_for(network), training=protocol(epochs=2), probe_every=2, progress=told.append)
     fractions = [progress.fraction for progress in told]
-    np.testing.assert_allclose(fractions, [0.2, 0.4, 0.5, 0.5, 0.6, 0.8, 1, 1])
-    assert [progress.epoch for progress in told] == [0, 0, 0, 1, 1, 1, 1, 2]
+    np.testing.assert_allclose(fractions, [0, 0.2, 0.4, 0.5, 0.5, 0.6, 0.8, 1, 1])
+    assert [progress.epoch for progress in told] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
     assert np.isnan(told[0].test_error)
     assert told[-2].test_error == float(run.history.test_error[0])
     assert told[-1].test_error == float(run.history.test_error[1])

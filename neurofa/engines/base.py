@@ -46,6 +46,9 @@ class Engine(Protocol):
     threads: int
     noise: np.random.Generator
 
+    def warm_up(self) -> None:
+        """Do what is done once, such as compiling, before anything is timed."""
+
     def train(
         self, x: np.ndarray, y: np.ndarray, order: np.ndarray, first: int, last: int, rates: tuple[float, ...]
     ) -> tuple[float, float]:

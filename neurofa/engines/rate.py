@@ -305,6 +305,13 @@ class RateEngine:
                 self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
         follow(self.net, self.kernel_state)
 
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, before anything is timed."""
+        order, targets = np.arange(0), np.zeros((0, self.plan.sizes[-1]))
+        arrays = self._arrays(np.zeros((0, self.plan.sizes[0])), targets[:, 0] if self.net.classification else targets)
+        self._run(codes.OPTIMISERS[self.optimiser.kind], arrays, order, 0, 0)
+        evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, 1)
+
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
         if len(x) == 0:
