@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/rules.md", "docs/conventions.md")
+PAGES = ("README.md", "docs/rules.md", "docs/conventions.md", "docs/papers.md")
 EXAMPLES = ("neurofa", "neurofa.run", "neurofa.spec.rule", "neurofa.spec.network", "neurofa.rules.presets")
 
 
