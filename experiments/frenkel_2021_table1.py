@@ -108,6 +108,8 @@ def write(rows: list[dict], paper: dict, stem: Path) -> None:
         "Table 3, mean test error of the last 10 epochs; paper: 10 trials. "
         f"Machine: {'; '.join(machines)}. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
         f"neurofa {rows[0]['neurofa']}. Seeds: {', '.join(sorted({str(row['seed']) for row in rows}))}. "
+        "The paper has Adam with its default parameters; here the hidden layers of dfa, sdfa and drtp have a smaller "
+        "epsilon, since the authors' code leaves their signals undivided by the batch (and the outputs). "
         "Allowed: three of the paper's standard deviations or 0.15 points, whichever is larger.\n\n"
     )
     with atomic_path(stem.with_suffix(".md")) as temporary:

@@ -102,6 +102,7 @@ def read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         content = loadmat(path, variable_names=["X", "y"])
+    # scipy raises NotImplementedError for files of MATLAB 7.3, and the others for damaged ones
     except (MatReadError, ValueError, TypeError, EOFError, OSError, zlib.error, NotImplementedError) as error:
         raise InputError(f"{path} is truncated or not a MATLAB 5 file ({error or type(error).__name__})") from error
     for key, dimensions in (("X", 4), ("y", 2)):
