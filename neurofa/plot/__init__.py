@@ -11,6 +11,9 @@ from .alignment import activation_histograms, alignment_angles, alignment_by_rul
 from .common import STYLE, rule_lines, save_figure, styled
 from .compare import compare_figure
 from .curves import final_errors, learning_curves
+from .spiking import raster, raster_figure
+from .traces import trace, traces_figure
+from .weights import receptive_fields, three_factor_scatter, weight_feedback_scatter
 
 __all__ = [
     "STYLE",
@@ -20,8 +23,15 @@ __all__ = [
     "compare_figure",
     "final_errors",
     "learning_curves",
+    "raster",
+    "raster_figure",
+    "receptive_fields",
     "rule_lines",
     "save_figure",
     "styled",
+    "three_factor_scatter",
+    "trace",
+    "traces_figure",
     "weight_alignment",
+    "weight_feedback_scatter",
 ]

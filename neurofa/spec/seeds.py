@@ -19,6 +19,7 @@ class Streams(NamedTuple):
     label_noise: np.random.Generator
     augment: np.random.Generator
     synthetic: np.random.Generator
+    encoder: np.random.Generator
 
 
 def streams(seed: int) -> Streams:

@@ -1,12 +1,10 @@
 """How a network is trained, on which data, and a published architecture with both."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from .errors import InputError, require, require_choice
-from .network import Network
-from .rule import STRICT, Perturbation, Rule
+from .rule import STRICT
 
 OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
 SCHEDULES = ("step", "plateau")
@@ -216,45 +214,3 @@ class DataSpec:
             )
         for name in self.augment:
             require_choice("data augment", name, AUGMENTATIONS)
-
-
-@dataclass(frozen=True)
-class Override:
-    """What takes the place of a model's network, training or of the rule's perturbation for one rule."""
-
-    network: Network | None = None
-    training: Training | None = None
-    perturbation: Perturbation | None = None
-
-    __pydantic_config__ = STRICT
-
-
-@dataclass(frozen=True)
-class Model:
-    """A published architecture: network, training protocol, data, and each rule's own settings.
-
-    Parameters
-    ----------
-    network, training, data
-        The architecture, the protocol and the data that all rules share.
-    rules
-        By rule name, what takes the place of the shared settings (such as learning rates).
-    title, source
-        What it is, and the paper, table or section it comes from.
-    """
-
-    network: Network
-    training: Training = field(default_factory=Training)
-    data: DataSpec = field(default_factory=DataSpec)
-    rules: Mapping[str, Override] = field(default_factory=dict)
-    title: str = ""
-    source: str = ""
-
-    __pydantic_config__ = STRICT
-
-    def for_rule(self, rule: Rule) -> tuple[Network, Training, Rule]:
-        """Network, training and rule with the rule's own settings of this model in place."""
-        own = self.rules.get(rule.name, Override())
-        if own.perturbation is not None:
-            rule = replace(rule, perturbation=own.perturbation)
-        return own.network or self.network, own.training or self.training, rule

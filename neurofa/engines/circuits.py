@@ -1,0 +1,324 @@
+"""Circuits: populations of spiking neurons joined by projections, as the flat arrays that the kernels take."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..kernels import circuit as codes
+from ..kernels.circuit import Cells
+from ..kernels.circuit import Circuit as Tables
+from ..kernels.plasticity import NEVER, Synapses
+from ..spec import Neuron, PostFactor
+from ..spec.errors import InputError, require
+from ..spec.spiking import MAX_DELAY_TICKS
+
+
+class Sparse(NamedTuple):
+    """Synapses by presynaptic unit: those of unit i are ``indptr[i]:indptr[i + 1]``; several to one target are allowed."""
+
+    indptr: np.ndarray  # (n_pre + 1,)
+    indices: np.ndarray  # targets
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Population:
+    """A row of equal neurons, or an external population whose events are given.
+
+    Parameters
+    ----------
+    name, size
+        What it is called, and how many neurons it has.
+    neuron
+        The model; None for an external population.
+    post
+        Post factor of its plastic synapses.
+    drive
+        Added to the input of every neuron in every tick.
+    v_init
+        Initial membrane: one value, or one for each neuron; `v_leak` if None.
+    """
+
+    name: str
+    size: int
+    neuron: Neuron | None = None
+    post: PostFactor = field(default_factory=PostFactor)
+    drive: float = 0.0
+    v_init: float | np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, f"population {self.name!r} has size {self.size}; give at least 1")
+        require(math.isfinite(self.drive), f"population {self.name!r} has drive {self.drive}; it must be finite")
+        if self.v_init is not None:
+            given = np.asarray(self.v_init, float)
+            require(
+                given.shape in ((), (self.size,)) and bool(np.isfinite(given).all()),
+                f"population {self.name!r}: v_init must be one finite number, or one for each of its {self.size} neurons",
+            )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A projection from one population to another, or to itself.
+
+    Parameters
+    ----------
+    pre, post
+        Names of populations.
+    weights
+        (n_pre, n_post) for all-to-all; a `Sparse`, or any matrix of scipy.sparse, otherwise.
+    delay_ms
+        1 to 255 ticks; None for one tick.
+    learning_rate
+        Of plastic synapses, which change at presynaptic spikes by -learning_rate * post factor * modulator; None:
+        static.
+    name
+        ``pre->post`` unless given.
+    """
+
+    pre: str
+    post: str
+    weights: Any
+    delay_ms: float | None = None
+    learning_rate: float | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
+        rate = self.learning_rate
+        require(
+            rate is None or 0 <= rate < math.inf,
+            f"connection {self.name!r} has learning_rate {rate}; it must be finite and not negative",
+        )
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Populations and their connections.
+
+    Parameters
+    ----------
+    populations, connections
+        Names must be unique.
+    dt_ms
+        Length of a tick.
+    """
+
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...] = ()
+    dt_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "connections", tuple(self.connections))
+        require(0 < self.dt_ms < math.inf, f"circuit dt_ms is {self.dt_ms}; it must be positive and finite")
+        require(len(self.populations) > 0, "a circuit needs at least one population")
+        for what, names in (("population", self.names), ("connection", [c.name for c in self.connections])):
+            double = sorted({name for name in names if list(names).count(name) > 1})
+            require(not double, f"two {what}s of the circuit are called {', '.join(double)}; rename one")
+        for connection in self.connections:
+            for name in (connection.pre, connection.post):
+                require(
+                    name in self.names,
+                    f"connection {connection.name!r} names population {name!r}; the circuit has {', '.join(self.names)}",
+                )
+            external = self.population(connection.post).neuron is None
+            require(not external, f"connection {connection.name!r} ends on {connection.post!r}, which is external")
+            ticks = self.delay_ticks(connection)
+            require(
+                1 <= ticks <= MAX_DELAY_TICKS,
+                f"connection {connection.name!r} has a delay of {ticks} ticks; it must be 1 to {MAX_DELAY_TICKS}",
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the populations."""
+        return [population.name for population in self.populations]
+
+    def population(self, name: str) -> Population:
+        """The population of that name."""
+        return self.populations[self.names.index(name)]
+
+    def delay_ticks(self, connection: Connection) -> int:
+        """A connection's delay, the nearest whole number of ticks."""
+        return 1 if connection.delay_ms is None else math.floor(connection.delay_ms / self.dt_ms + 0.5)
+
+
+class Built(NamedTuple):
+    """A circuit as arrays. `spans` are the offsets of each connection's weights, `first` of each population's units."""
+
+    tables: Tables
+    weights: np.ndarray
+    resting: np.ndarray
+    spans: np.ndarray
+    first: dict[str, int]
+
+
+def _reals(population: Population, dt_ms: float) -> list[float]:
+    """A row of `Tables.reals`."""
+    n, post = population.neuron or Neuron("if"), population.post
+    d_m = 1.0 if n.model == "if" else math.exp(-dt_ms / n.tau_m_ms)
+    d_s = math.exp(-dt_ms / n.tau_syn_ms)
+    if n.tau_syn_ms == n.tau_m_ms:
+        kappa = dt_ms / n.tau_m_ms * d_m
+    else:
+        kappa = n.tau_syn_ms / (n.tau_syn_ms - n.tau_m_ms) * (d_s - d_m)
+    row = [0.0] * codes.REAL_COLUMNS
+    row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = d_m, d_s, kappa
+    row[codes.R], row[codes.V_LEAK] = n.r, n.v_leak
+    row[codes.THRESHOLD], row[codes.V_RESET], row[codes.STEP] = n.v_threshold, n.v_reset, n.threshold_step
+    row[codes.D_A], row[codes.D_Q] = math.exp(-dt_ms / n.tau_threshold_ms), math.exp(-dt_ms / post.tau_ms)
+    row[codes.LOW], row[codes.HIGH], row[codes.SLOPE] = post.low, post.high, post.slope
+    row[codes.DRIVE] = population.drive
+    return row
+
+
+def _integers(population: Population, first: int, dt_ms: float, plastic: bool, post_one: bool) -> list[int]:
+    """A row of `Tables.populations`."""
+    n = population.neuron or Neuron("if")
+    row = [0] * codes.POPULATION_COLUMNS
+    row[codes.FIRST], row[codes.SIZE], row[codes.MODEL] = first, population.size, codes.MODELS[n.model]
+    row[codes.EXTERNAL], row[codes.SUBTRACT] = population.neuron is None, n.reset == "subtract"
+    row[codes.REFRACTORY] = math.ceil(n.refractory_ms / dt_ms - 1e-9)
+    row[codes.ADAPTS] = n.threshold_step > 0
+    row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if plastic else codes.NO_POST
+    row[codes.SLEEPS] = population.drive == 0
+    return row
+
+
+def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
+    """The synapses of a connection by presynaptic unit, checked; None if it is all-to-all."""
+    given, who = connection.weights, f"connection {connection.name!r}"
+    if hasattr(given, "tocsr"):
+        matrix = given.tocsr()
+        require(matrix.shape == shape, f"{who} has weights of shape {matrix.shape}; its populations need {shape}")
+        given = Sparse(matrix.indptr, matrix.indices, matrix.data)
+    if not isinstance(given, Sparse):
+        dense = np.asarray(given)
+        require(dense.shape == shape, f"{who} has weights of shape {dense.shape}; its populations need {shape}")
+        return None
+    indptr, indices, weights = given
+    fits = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(weights)
+    require(fits and bool(np.all(np.diff(indptr) >= 0)), f"{who}: indptr, indices and weights do not fit together")
+    inside = len(indices) == 0 or (int(np.min(indices)) >= 0 and int(np.max(indices)) < shape[1])
+    require(inside, f"{who} has a target outside of population {connection.post!r}, which has {shape[1]} neurons")
+    return given
+
+
+def build(circuit: Circuit, dtype: np.dtype, update: int = codes.AT_SPIKE, ones: Sequence[str] = ()) -> Built:
+    """Lay a circuit out in flat arrays.
+
+    Parameters
+    ----------
+    circuit
+        What to simulate.
+    dtype
+        Precision of weights and states.
+    update
+        Code of when plastic synapses change.
+    ones
+        Populations whose post factor is 1.
+
+    Raises
+    ------
+    InputError
+        If weights do not fit the populations, or are not finite.
+    """
+    plastic = {c.post for c in circuit.connections if c.learning_rate is not None}
+    first, at = {}, 0
+    for population in circuit.populations:
+        first[population.name], at = at, at + population.size
+    integers = [
+        _integers(p, first[p.name], circuit.dt_ms, p.name in plastic, p.name in ones) for p in circuit.populations
+    ]
+    rows, spans, parts, indptrs, indices = [], [], [], [], []
+    w_at = ptr_at = index_at = trace_at = 0
+    for connection in circuit.connections:
+        pre, post = circuit.names.index(connection.pre), circuit.names.index(connection.post)
+        shape = circuit.populations[pre].size, circuit.populations[post].size
+        sparse = as_sparse(connection, shape)
+        values = np.asarray(connection.weights if sparse is None else sparse.weights, dtype).ravel()
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"connection {connection.name!r} has weights that are NaN or infinite; give finite numbers"
+            )
+        kind = codes.STATIC if connection.learning_rate is None else update
+        row = [pre, post, w_at, -1, 0, circuit.delay_ticks(connection), kind, trace_at]
+        trace_at += shape[0] if kind != codes.STATIC else 0
+        if sparse is not None:
+            row[codes.PTR_AT], row[codes.INDEX_AT] = ptr_at, index_at
+            indptrs.append(np.asarray(sparse.indptr, np.int64))
+            indices.append(np.asarray(sparse.indices, np.int32))
+            ptr_at, index_at = ptr_at + len(sparse.indptr), index_at + len(sparse.indices)
+        rows.append(row)
+        parts.append(values)
+        spans.append((w_at, w_at + len(values)))
+        w_at += len(values)
+    tables = Tables(
+        populations=np.array(integers, np.int64),
+        reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
+        projections=np.array(rows, np.int64).reshape(-1, codes.PROJECTION_COLUMNS),
+        indptr=np.concatenate([*indptrs, np.zeros(0, np.int64)]),
+        index=np.concatenate([*indices, np.zeros(0, np.int32)]),
+        ring=1 + max([row[codes.DELAY] for row in rows], default=1),
+    )
+    resting = np.zeros(at, dtype)
+    for population in circuit.populations:
+        neuron = population.neuron or Neuron("if")
+        start = neuron.v_leak if population.v_init is None else population.v_init
+        resting[first[population.name] :][: population.size] = start
+    weights = np.concatenate([*parts, np.zeros(0, dtype)])
+    return Built(tables, weights, resting, np.array(spans, np.int64).reshape(-1, 2), first)
+
+
+def new_cells(built: Built) -> Cells:
+    """All neurons at rest."""
+    n, dtype, populations = len(built.resting), built.resting.dtype, len(built.tables.populations)
+    ring = built.tables.ring
+    return Cells(
+        v=built.resting.copy(),
+        current=np.zeros(n, dtype),
+        raised=np.zeros(n, dtype),
+        drive=np.zeros(n, dtype),
+        post=np.zeros(n, dtype),
+        inputs=np.zeros(n, dtype),
+        rest=np.zeros(n, np.int32),
+        spikes=np.zeros(n * ring, np.int32),
+        n_spikes=np.zeros((populations, ring), np.int64),
+        clock=np.zeros((populations, 2), np.int64),
+        touched=np.zeros(populations, np.bool_),
+        operations=np.zeros(3, np.int64),
+        emitted=np.zeros(n, np.int64),
+    )
+
+
+def new_synapses(
+    built: Built,
+    weights: np.ndarray,
+    changes: np.ndarray | None = None,
+    *,
+    minimum: np.ndarray | None = None,
+    rate: np.ndarray | None = None,
+    fading: np.ndarray | None = None,
+) -> Synapses:
+    """Plastic synapses that change `weights` themselves, or add their changes up in `changes`."""
+    n, dtype, q = len(built.resting), built.resting.dtype, len(built.tables.projections)
+    plastic = built.tables.projections[built.tables.projections[:, codes.PLASTIC] != codes.STATIC]
+    traced = sum(int(built.tables.populations[row[codes.PRE], codes.SIZE]) for row in plastic)
+    return Synapses(
+        weights=weights,
+        changes=weights if changes is None else changes,
+        bounded=changes is None,
+        minimum=np.full(q, -np.inf, dtype) if minimum is None else minimum,
+        rate=np.zeros(q, dtype) if rate is None else rate,
+        modulator=np.zeros(n, dtype),
+        factor=np.zeros(n, dtype),
+        trace=np.zeros(traced, dtype),
+        seen=np.full(traced, NEVER, np.int64),
+        active=np.zeros(traced, np.int32),
+        n_active=np.zeros(q, np.int64),
+        fading=np.zeros(0, dtype) if fading is None else fading,
+    )

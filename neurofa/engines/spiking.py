@@ -1,0 +1,352 @@
+"""The event-driven spiking engine: a Plan as spiking neurons with error neurons, run by the kernels."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+
+import numba
+import numpy as np
+
+from ..kernels import teaching as layout
+from ..kernels.codes import SIGNALS
+from ..kernels.online import DECAY_EVERY, Perturbed, Samples, Shown, add_lanes, learn_online, show_lane
+from ..kernels.online import follow_up as follow_up_one
+from ..kernels.presenting import Learner, Show
+from ..rules import Params, Plan, derive
+from ..rules.feedback import magnitude
+from ..spec import Feedback, Optimiser, Spiking
+from ..spec.errors import require
+from ..spec.network import ACTIVATIONS
+from ..spec.seeds import streams
+from .base import Capabilities, require_supported
+from .learner import FOLLOWS, Shared, after_of, new_learner, perturbed_of
+
+CAPABILITIES = Capabilities(
+    activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
+    losses=frozenset({"bce", "cce", "mse", "half_sse"}),  # errors are output minus target, as these give
+    signals=frozenset(SIGNALS),
+    follows=frozenset(FOLLOWS),
+)
+LANES = 8  # partial sums of a batch: their number, and not that of the threads, decides the rounding
+MAX_THREADS = 8
+
+
+class SpikingEngine:
+    """A Plan on the spiking engine.
+
+    Parameters
+    ----------
+    plan
+        From `neurofa.lower`.
+    spiking
+        Neurons, encoder, errors, when synapses change.
+    batch_size
+        1: synapses change while a sample is shown. More: changes of a batch are added up.
+    optimiser
+        ``sgd``, with its weight decay.
+    seed
+        Of the encoder and of injected noise.
+    threads
+        For batches and tests; the result does not depend on it.
+
+    Attributes
+    ----------
+    params
+        ``layers.l.W``, ``.b``, ``.B`` as views of the engine's state: they change as it learns.
+    steps
+        Updates made: presentations, or batches of them.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        spiking: Spiking,
+        *,
+        batch_size: int = 1,
+        optimiser: Optimiser | str = "sgd",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        require_supported("spiking", CAPABILITIES, plan)
+        require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
+        require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
+        optimiser = Optimiser.of(optimiser)
+        require(optimiser.kind == "sgd", f"the spiking engine has no optimiser {optimiser.kind!r}; use 'sgd'")
+        require(
+            batch_size == 1 or spiking.reset_state,
+            "spiking batches are presented side by side, each sample from rest; set reset_state, or batch_size = 1",
+        )
+        for index, projection in enumerate(plan.projections):
+            require(
+                projection.dropout == 0,
+                f"the spiking engine has no dropout, but layer {index} has {projection.dropout:g}; set it to 0",
+            )
+            require(
+                spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
+                f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one, or leave it out",
+            )
+        self.plan, self.spiking, self.batch_size, self.steps = plan, spiking, batch_size, 0
+        self.threads = min(MAX_THREADS, threads or numba.config.NUMBA_DEFAULT_NUM_THREADS)
+        self.weight_decay, self.presented, self.tick = optimiser.weight_decay, 0, 0
+        random = streams(seed)
+        self.noise = random.noise
+        self.training_key, self.test_key = (int(key) for key in random.encoder.integers(2**63, size=2))
+        self.shared = Shared.of(plan, spiking)
+        self.params = self.shared.params()
+        self.perturbed, self.after = perturbed_of(self.shared), after_of(self.shared)
+        self.online = batch_size == 1 and not self.perturbed.clean
+        self.learner = new_learner(self.shared, self.training_key, spiking.ticks)
+        n_lanes = 0 if self.online else min(LANES, batch_size)
+        self.changes = np.zeros((n_lanes, len(self.shared.built.weights)), plan.dtype)
+        self.lanes = [
+            new_learner(self.shared, self.training_key, spiking.ticks, changes=changes) for changes in self.changes
+        ]
+        self.shown = self._shown(1 if self.online else batch_size)
+        self.show = Show(spiking.ticks, True, False, spiking.reset_state)
+        self._known: tuple[np.ndarray, np.ndarray, Samples] | None = None
+
+    def _shown(self, n: int) -> Shown:
+        units = len(self.shared.built.resting)
+        integers = (np.zeros((n, units), np.int64) for _ in range(2))
+        return Shown(np.zeros(n), np.zeros(n), *integers, np.zeros((n, units), self.plan.dtype))
+
+    def _samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
+        """Data as the kernels take them; checked when first seen."""
+        if self._known is not None and self._known[0] is x and self._known[1] is y:
+            return self._known[2]
+        inputs = np.ascontiguousarray(x, self.plan.dtype)
+        lowest, highest = (float(inputs.min()), float(inputs.max())) if inputs.size else (0.0, 0.0)
+        require(
+            lowest >= 0 and highest <= 1,
+            f"inputs go from {lowest:g} to {highest:g}, but events encode numbers in [0, 1]; "
+            "set data normalisation to 'none' and scale to [0, 1]",
+        )
+        labels, values = np.zeros(0, np.int64), np.zeros((0, self.plan.sizes[-1]))
+        if self.plan.task == "classification":
+            labels = np.ascontiguousarray(y, np.int64)
+        else:
+            values = np.ascontiguousarray(y, np.float64)
+            ends = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+            require(
+                ends[0] >= 0 and ends[1] <= 1,
+                f"targets go from {ends[0]:g} to {ends[1]:g}, but output rates stand for numbers in [0, 1]; scale them",
+            )
+        low, high = self.spiking.target_activity
+        samples = Samples(inputs, labels, values, float(low), float(high), np.zeros(self.plan.sizes[-1]))
+        self._known = x, y, samples
+        return samples
+
+    def _with_noise(self, perturbed: Perturbed, n: int, rng: np.random.Generator) -> Perturbed:
+        """Noise for the next `n` presentations."""
+        if not perturbed.on:
+            return perturbed
+        plan, units = self.plan, len(self.shared.built.resting)
+        hidden = slice(plan.sizes[0], plan.sizes[0] + sum(plan.sizes[1:-1]))
+        noise = np.zeros((n, units), plan.dtype)
+        noise[:, hidden] = rng.standard_normal((n, hidden.stop - hidden.start))
+        return perturbed._replace(noise=noise)
+
+    def set_rates(self, rates: tuple[float, ...]) -> None:
+        """Write the learning rate of each layer."""
+        for q, connection in enumerate(self.shared.circuit.connections):
+            index = int(connection.name.split(".")[1])
+            self.shared.rate[q] = rates[index]
+            plastic = self.plan.projections[index].plastic
+            self.after.decay[q] = (1 - rates[index] * self.weight_decay) ** DECAY_EVERY if plastic else 1.0
+
+    def train(
+        self, x: np.ndarray, y: np.ndarray, order: np.ndarray, first: int, last: int, rates: tuple[float, ...]
+    ) -> tuple[float, float]:
+        """Learn from batches first..last of an epoch.
+
+        Parameters
+        ----------
+        x, y
+            All samples, (n, features) in [0, 1], and their labels (n,) or values (n, n_outputs) in [0, 1].
+        order
+            Indices of samples, (m,) int64; batch b is ``order[b * batch_size : (b + 1) * batch_size]``.
+        first, last
+            Range of batches.
+        rates
+            Learning rate of each layer.
+
+        Returns
+        -------
+        Sums over the samples of loss and errors, as each was shown: online, synapses change meanwhile.
+        """
+        samples, size = self._samples(x, y), self.batch_size
+        batches = -(-len(order) // size)
+        require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
+        self.set_rates(rates)
+        total, wrong, every = 0.0, 0, self.plan.refresh_every
+        while first < last:
+            stop = min(last, first + every - self.steps % every) if every else last
+            loss, errors = self._learn(samples, np.ascontiguousarray(order[first * size : stop * size], np.int64))
+            total, wrong = total + loss, wrong + errors
+            self.steps, first = self.steps + stop - first, stop
+            if every and self.steps % every == 0:
+                self._refresh()
+        self.shared.follow()
+        if not all(np.isfinite(self.shared.built.weights[lo:hi]).all() for lo, hi in self.shared.built.spans):
+            total = float("nan")
+        return total, wrong if self.plan.task == "classification" else total
+
+    def _learn(self, samples: Samples, order: np.ndarray) -> tuple[float, int]:
+        """Learn from samples in their order."""
+        if self.online:
+            perturbed = self._with_noise(self.perturbed, len(order), self.noise)
+            loss, wrong, self.tick = learn_online(
+                self.learner, self.show, samples, perturbed, self.after, self.shown, order, self.tick, self.presented
+            )
+            self.presented += len(order)
+            return loss, wrong
+        total, wrong = 0.0, 0
+        for start in range(0, len(order), self.batch_size):
+            batch = order[start : start + self.batch_size]
+            perturbed = self._with_noise(self.perturbed, len(batch), self.noise)
+            sums = self._in_lanes(self.lanes, self.show, samples, perturbed, self.shown, batch, self.presented)
+            add_lanes(self.learner.synapses, self.changes, self.shared.built.spans)
+            for m in range(len(batch)):
+                number = self.presented + m + 1
+                follow_up_one(
+                    self.learner.synapses, self.learner.teaching, perturbed, self.after, self.shown, m, m, number
+                )
+            self.presented += len(batch)
+            total, wrong = total + sums[0], wrong + sums[1]
+        return total, wrong
+
+    def _in_lanes(
+        self,
+        lanes: list[Learner],
+        show: Show,
+        samples: Samples,
+        perturbed: Perturbed,
+        shown: Shown,
+        order: np.ndarray,
+        number: int,
+    ) -> tuple[float, int]:
+        """Show samples side by side; sums of losses and errors, the same for any number of threads."""
+
+        def work(lane: int) -> tuple[float, int]:
+            own = samples._replace(aims=samples.aims.copy())
+            mine = perturbed._replace(injected=perturbed.injected.copy())
+            return show_lane(lanes[lane], show, own, mine, shown, order, lane, len(lanes), number)
+
+        if self.threads == 1 or len(lanes) == 1:
+            parts = [work(lane) for lane in range(len(lanes))]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                parts = list(pool.map(work, range(len(lanes))))
+        return reduce(lambda sums, part: (sums[0] + part[0], sums[1] + part[1]), parts)
+
+    def _refresh(self) -> None:
+        """Renew the feedback that no kernel follows W with."""
+        for route in self.plan.feedback:
+            basis = route.basis
+            if route.redraw is not None:
+                shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
+                basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
+                self.shared.matrix(self.shared.basis, route.layer)[...] = basis
+            if route.follow == "derived" and route.feedback is not None:
+                B = derive(route.feedback, self.params, route.source, route.layer, basis)
+                self.shared.matrix(self.shared.feedback, route.layer)[...] = B
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, before anything is timed."""
+        x, n_out = np.zeros((1, self.plan.sizes[0])), self.plan.sizes[-1]
+        y = np.zeros(1, np.int64) if self.plan.task == "classification" else np.zeros((1, n_out))
+        samples, nothing = self._samples(x, y), np.zeros(0, np.int64)
+        if self.online:
+            common = (samples, self.perturbed, self.after, self.shown, nothing)
+            learn_online(self.learner, self.show, *common, self.tick, self.presented)
+        self.evaluate(x, y)
+
+    def _look(self, samples: Samples, *, learns: bool, shown: Shown, key: int) -> tuple[tuple[float, int], np.ndarray]:
+        """Show all samples from rest, to weights that stay; sums of loss and errors, and the changes added up."""
+        show = Show(self.spiking.ticks if learns else self.spiking.test_ticks, learns, False, True)
+        rate = np.ones_like(self.shared.rate)
+        n_lanes = min(LANES, len(samples.x))
+        changes = np.zeros((n_lanes, len(self.shared.built.weights) if learns else 0), self.plan.dtype)
+        lanes = [new_learner(self.shared, key, show.n_ticks, changes=part, rate=rate) for part in changes]
+        perturbed = self.perturbed if learns else self.perturbed._replace(on=False)
+        if perturbed.on:
+            kept = self.noise.bit_generator.state
+            perturbed = self._with_noise(perturbed, len(samples.x), self.noise)
+            self.noise.bit_generator.state = kept
+        sums = self._in_lanes(lanes, show, samples, perturbed, shown, np.arange(len(samples.x)), 0)
+        return sums, changes.sum(axis=0)
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+        """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
+        if len(x) == 0:
+            return float("nan"), float("nan")
+        known = self._known
+        (total, wrong), _ = self._look(self._samples(x, y), learns=False, shown=self._shown(1), key=self.test_key)
+        self._known = known  # that of the training set, which is worth remembering
+        return total / len(x), (wrong if self.plan.task == "classification" else total) / len(x)
+
+    def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        """The rule's raw update for one batch: ``layers.l.dW``, ``.db``, ``.M`` (and ``.dB``); changes nothing.
+
+        Shapes: dW and db as W and b, M (n_samples, n_post), dB as B.
+        """
+        n, known = len(x), self._known
+        shown = self._shown(n)
+        _, changes = self._look(self._samples(x, y), learns=True, shown=shown, key=self.training_key)
+        self._known = known
+        result = {}
+        for key, value in self.shared.split(-changes / n).items():
+            layer, name = key.rsplit(".", 1)
+            result[f"{layer}.d{name}"] = value.astype(self.plan.dtype)
+        for index, row in enumerate(self.shared.layers):
+            lo = row[layout.UNITS]
+            result[f"layers.{index}.M"] = shown.received[:, lo : lo + row[layout.WIDTH]] / n
+        return result
+
+    def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        """Activity of every layer for one batch, (n_samples, n_post) each: spikes over those of an activity of 1."""
+        known, shown = self._known, self._shown(len(x))
+        self._look(self._samples(x, y), learns=False, shown=shown, key=self.test_key)
+        self._known = known
+        full = self.spiking.peak * self.spiking.test_ticks
+        spans = [(row[layout.UNITS], row[layout.UNITS] + row[layout.WIDTH]) for row in self.shared.layers]
+        return [(shown.spikes[:, lo:hi] / full).astype(self.plan.dtype) for lo, hi in spans]
+
+    @property
+    def operations(self) -> np.ndarray:
+        """Synaptic operations of learning so far: forward, feedback, update."""
+        return sum((lane.cells.operations for lane in self.lanes), self.learner.cells.operations.copy())
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that a run needs beside the parameters: cells, error neurons, traces, baseline, mean rates, counts."""
+        learner = self.learner
+        arrays = {"steps": np.array(self.steps), "presented": np.array(self.presented), "tick": np.array(self.tick)}
+        arrays |= {"basis": self.shared.basis, "baseline": self.perturbed.baseline, "inverse": self.perturbed.inverse}
+        arrays |= {"mean": self.after.mean, "operations": self.operations}
+        synapses = {"modulator", "trace", "seen", "active", "n_active"}
+        for part, names in (
+            (learner.cells, set(learner.cells._fields) - {"operations"}),
+            (learner.teaching, {"level", "events", "quiet", "active", "fired"}),
+            (learner.synapses, synapses),
+        ):
+            kind = type(part).__name__.lower()
+            arrays |= {f"{kind}.{name}": getattr(part, name) for name in sorted(names)}
+        return arrays
+
+    def restore(self, params: Params, state: dict[str, np.ndarray]) -> None:
+        """Go on from saved parameters and state.
+
+        Raises
+        ------
+        InputError
+            If a name or a shape differs from this engine's.
+        """
+        for what, mine, saved in (("parameter", self.params, params), ("state", self.state(), state)):
+            for key, value in mine.items():
+                fits = key in saved and saved[key].shape == value.shape
+                require(fits, f"{what} {key!r} is missing from the checkpoint or has another shape; start afresh")
+                if key not in ("steps", "presented", "tick", "operations"):
+                    value[...] = saved[key]
+        self.steps, self.presented, self.tick = (int(state[name]) for name in ("steps", "presented", "tick"))
+        for lane in self.lanes:
+            lane.cells.operations[:] = 0
+        self.learner.cells.operations[:] = state["operations"]

@@ -1,0 +1,20 @@
+"""How the kernels of spiking mode are compiled."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def tick_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that runs in every tick: it may make views of arrays, but neither make nor return arrays.
+
+    Numba counts references to every array of a tuple that is handed on, by atomic instructions: more than a whole tick
+    of a small network costs. What allocates nothing needs no counting (`_nrt`, Numba's switch for it).
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+
+
+def presentation_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that runs once a presentation or less often, and may allocate."""
+    return njit(cache=True, nogil=True, error_model="numpy")(function)

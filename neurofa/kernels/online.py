@@ -1,0 +1,238 @@
+"""Samples shown one after the other, learning at once or adding changes up, and what follows each of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .circuit import PLASTIC, STATIC, TARGET
+from .compiling import presentation_kernel
+from .encoders import encode
+from .neurons import wake
+from .plasticity import learn_by_traces, raise_to
+from .presenting import Show, present
+from .teaching import B_AT, POPULATION, SOURCE, UNITS, WIDTH
+
+DECAY_EVERY = 100  # presentations between two weight decays
+
+
+class Samples(NamedTuple):
+    """The data, and the targets as activities."""
+
+    x: np.ndarray  # (n, inputs)
+    labels: np.ndarray  # (n,) int64; empty for a regression
+    values: np.ndarray  # (n, n_out); empty for a classification
+    low: float
+    high: float
+    aims: np.ndarray  # (n_out,) of the present sample
+
+
+class Perturbed(NamedTuple):
+    """Learning from the change of the loss under noise."""
+
+    on: bool
+    from_loss: bool  # the change is the hidden layers' signal
+    learns_feedback: bool
+    ridge: bool
+    clean: bool  # the baseline is the loss without noise
+    std: float
+    rate: float  # of B
+    baseline: np.ndarray  # (2,): value, and whether there is one
+    baseline_rate: float
+    scale: np.ndarray  # by unit: what a noise of 1 adds to the inputs; 0 outside the hidden layers
+    noise: np.ndarray  # (m, units) standard normal, a row for each presentation
+    injected: np.ndarray  # (units,) scratch
+    inverse: np.ndarray  # P of each hidden layer, one after the other, float64
+    inverse_at: np.ndarray  # (L - 1,)
+
+
+class After(NamedTuple):
+    """What happens after a presentation."""
+
+    homeostasis: bool
+    target: float  # spikes in a presentation
+    rate: float  # of bias for each spike too many
+    share: float  # of a presentation in the mean
+    mean: np.ndarray  # (units,) float64
+    bias_at: np.ndarray  # by layer, offset in the weights; -1 without
+    decay: np.ndarray  # (Q,) factor by which weights shrink every DECAY_EVERY presentations
+    span: np.ndarray  # (Q, 2) offsets of each projection's weights
+
+
+class Shown(NamedTuple):
+    """What presentations leave, a row for each."""
+
+    loss: np.ndarray  # float64
+    change: np.ndarray  # of the loss over the noise's deviation
+    spikes: np.ndarray  # (n, units), int64
+    net: np.ndarray  # (n, units) signed events, int64
+    received: np.ndarray  # (n, units) modulators
+
+
+@presentation_kernel
+def aim(samples, n):
+    """Target activities of a sample into `samples.aims`; returns its label, 0 for a regression."""
+    aims = samples.aims
+    if samples.labels.size == 0:
+        aims[:] = samples.values[n]
+        return 0
+    label = samples.labels[n]
+    if aims.size == 1:
+        aims[0] = samples.high if label > 0 else samples.low
+    else:
+        aims[:] = samples.low
+        aims[label] = samples.high
+    return label
+
+
+@presentation_kernel
+def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
+    """Show sample `n` with the noise of row `m`; returns loss, whether it was wrong, and the ticks it took."""
+    cells, teaching, inputs = net.cells, net.teaching, net.inputs
+    label = aim(samples, n)
+    encode(
+        samples.x[n], inputs.kind, inputs.peak, show.n_ticks, inputs.random_phase, inputs.key, number,
+        inputs.ptr, inputs.index, inputs.scratch,
+    )  # fmt: skip
+    middle = 0.5 * (samples.low + samples.high)
+    quiet, noise, took = perturbed.injected[:0], perturbed.injected[:0], show.n_ticks
+    noisy = perturbed.on and (show.learns or show.traces)
+    if noisy:
+        for j in range(perturbed.injected.size):
+            perturbed.injected[j] = perturbed.scale[j] * perturbed.noise[m, j]
+        noise = perturbed.injected
+    first = quiet if perturbed.clean else noise
+    loss, wrong = present(net, show, first, samples.aims, label, middle, tick)
+    shown.spikes[row] = cells.emitted
+    shown.net[row] = teaching.net
+    shown.received[row] = teaching.received
+    change = 0.0
+    if noisy and perturbed.clean:
+        again = Show(show.n_ticks, False, True, True)
+        moved, _ = present(net, again, noise, samples.aims, label, middle, tick + took)
+        took += show.n_ticks
+        change = (moved - loss) / perturbed.std
+    elif noisy and perturbed.baseline[1] > 0:
+        change = (loss - perturbed.baseline[0]) / perturbed.std
+    if noisy and perturbed.from_loss:
+        learn_from_loss(net, perturbed.noise[m], change, tick + took - 1)
+        for layer in range(teaching.layers.shape[0] - 1):
+            lo = teaching.layers[layer, UNITS]
+            hi = lo + teaching.layers[layer, WIDTH]
+            shown.received[row, lo:hi] = teaching.received[lo:hi]
+    shown.loss[row] = loss
+    shown.change[row] = change
+    return loss, wrong, took
+
+
+@presentation_kernel
+def learn_from_loss(net, xi, change, tick):
+    """The signal of all hidden layers is the change of the loss times their noise: one update by traces."""
+    circuit, cells, synapses, teaching = net.circuit, net.cells, net.synapses, net.teaching
+    hidden = teaching.layers.shape[0] - 1
+    for layer in range(hidden):
+        row = teaching.layers[layer]
+        wake(circuit, cells, row[POPULATION], tick, True)
+        for j in range(row[UNITS], row[UNITS] + row[WIDTH]):
+            synapses.modulator[j] = change * xi[j]
+            teaching.received[j] = synapses.modulator[j]
+    for q in range(circuit.projections.shape[0]):
+        if circuit.projections[q, PLASTIC] != STATIC and net.layer_of[circuit.projections[q, TARGET]] < hidden:
+            learn_by_traces(circuit, cells, synapses, q, tick)
+    for layer in range(hidden):
+        row = teaching.layers[layer]
+        synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]] = 0
+
+
+@presentation_kernel
+def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
+    """B of a layer learns from one presentation: a step down the gradient, or recursive least squares."""
+    row = teaching.layers[layer]
+    source = teaching.layers[row[SOURCE]]
+    n, n_source = row[WIDTH], source[WIDTH]
+    B = teaching.feedback[row[B_AT] : row[B_AT] + n * n_source].reshape(n_source, n)
+    E = net[source[UNITS] : source[UNITS] + n_source]
+    gain = np.zeros(n_source)
+    norm = 1.0
+    if ridge:
+        for k in range(n_source):
+            for i in range(n_source):
+                gain[k] += inverse[k, i] * E[i]
+            norm += gain[k] * E[k]
+        for k in range(n_source):
+            for i in range(n_source):
+                inverse[k, i] -= gain[k] * gain[i] / norm
+            gain[k] /= norm
+    else:
+        for k in range(n_source):
+            gain[k] = rate * E[k]
+    for j in range(n):
+        error = -wanted[j]
+        for k in range(n_source):
+            error += E[k] * B[k, j]
+        for k in range(n_source):
+            B[k, j] -= gain[k] * error
+
+
+@presentation_kernel
+def follow_up(synapses, teaching, perturbed, after, shown, row, m, presented):
+    """What follows a presentation: baseline, learned feedback, homeostasis, weight decay."""
+    if perturbed.on and not perturbed.clean:
+        if perturbed.baseline[1] > 0:
+            perturbed.baseline[0] += perturbed.baseline_rate * (shown.loss[row] - perturbed.baseline[0])
+        else:
+            perturbed.baseline[0], perturbed.baseline[1] = shown.loss[row], 1.0
+    hidden = teaching.layers.shape[0] - 1
+    for layer in range(hidden):
+        lo, width = teaching.layers[layer, UNITS], teaching.layers[layer, WIDTH]
+        if perturbed.learns_feedback:
+            wanted = shown.change[row] * perturbed.noise[m, lo : lo + width]
+            at, n = perturbed.inverse_at[layer], teaching.layers[teaching.layers[layer, SOURCE], WIDTH]
+            inverse = perturbed.inverse[at : at + (n * n if perturbed.ridge else 0)]
+            square = inverse.reshape(n, n) if perturbed.ridge else inverse.reshape(0, 1)
+            learn_feedback(teaching, layer, wanted, shown.net[row], perturbed.rate, square, perturbed.ridge)
+        if after.homeostasis:
+            bias = synapses.weights[after.bias_at[layer] :]
+            for j in range(width):
+                after.mean[lo + j] += (shown.spikes[row, lo + j] - after.mean[lo + j]) * after.share
+                bias[j] -= after.rate * max(0.0, after.mean[lo + j] - after.target)
+    if presented % DECAY_EVERY == 0:
+        for q in range(after.decay.size):
+            if after.decay[q] != 1.0:
+                part = synapses.weights[after.span[q, 0] : after.span[q, 1]]
+                factor = part.dtype.type(after.decay[q])
+                for k in range(part.size):
+                    part[k] *= factor
+
+
+@presentation_kernel
+def learn_online(net, show, samples, perturbed, after, shown, order, tick, number):
+    """Show the samples of `order`, learning as they are shown; returns sums of losses and errors, and the time."""
+    total, errors = 0.0, 0
+    for m in range(order.size):
+        loss, wrong, took = show_one(net, show, samples, perturbed, shown, 0, order[m], m, number + m, tick)
+        follow_up(net.synapses, net.teaching, perturbed, after, shown, 0, m, number + m + 1)
+        total, errors, tick = total + loss, errors + wrong, tick + took
+    return total, errors, tick
+
+
+@presentation_kernel
+def show_lane(net, show, samples, perturbed, shown, order, lane, lanes, number):
+    """Every `lanes`-th sample of `order`, from a fresh state each; changes are added up. Returns losses and errors."""
+    total, errors, keep = 0.0, 0, shown.loss.size >= order.size
+    for m in range(lane, order.size, lanes):
+        loss, wrong, _ = show_one(net, show, samples, perturbed, shown, m if keep else 0, order[m], m, number + m, 0)
+        total, errors = total + loss, errors + wrong
+    return total, errors
+
+
+@presentation_kernel
+def add_lanes(synapses, lanes, span):
+    """Apply what the lanes have added up, in their order, and set it to 0."""
+    for lane in range(lanes.shape[0]):
+        changes = lanes[lane]
+        for k in range(changes.size):
+            synapses.weights[k] += changes[k]
+            changes[k] = 0
+    for q in range(span.shape[0]):
+        if synapses.minimum[q] > -np.inf:
+            raise_to(synapses.weights[span[q, 0] : span[q, 1]], synapses.minimum[q])

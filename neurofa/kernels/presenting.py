@@ -1,0 +1,152 @@
+"""A presentation: one sample shown from its first tick to its last, with or without learning, and judged."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circuit, deliver
+from .compiling import tick_kernel
+from .neurons import copy_to, integrate
+from .plasticity import Synapses, follow_spikes, forget_traces
+from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
+
+
+class Inputs(NamedTuple):
+    """The encoder, and room for the events of one presentation."""
+
+    kind: int
+    peak: float  # spikes a tick that stand for an activity of 1
+    random_phase: bool
+    key: int
+    ptr: np.ndarray  # (ticks + 1,) int64: events of tick k are index[ptr[k] : ptr[k + 1]]
+    index: np.ndarray  # inputs, int32
+    scratch: np.ndarray
+
+
+class Learner(NamedTuple):
+    """A network that can be shown samples."""
+
+    circuit: Circuit
+    cells: Cells
+    synapses: Synapses
+    teaching: Teaching
+    layer_of: np.ndarray  # layer of a population, -1 for those that are none
+    inputs: Inputs
+    resting: np.ndarray  # initial membranes, by unit
+
+
+class Show(NamedTuple):
+    """What a presentation does."""
+
+    n_ticks: int
+    learns: bool  # errors, modulators, plasticity
+    traces: bool  # presynaptic traces and post factors alone, for an update at the end
+    fresh: bool  # begins from rest
+
+
+@tick_kernel
+def begin(circuit, cells, synapses, teaching, resting, fresh, tick):
+    """Start a presentation: counts at 0, and the state at rest if `fresh`. `resting` holds initial membranes."""
+    cells.emitted[:] = 0
+    teaching.net[:] = 0
+    teaching.total[:] = 0
+    teaching.held_signal[:] = 0
+    teaching.received[:] = 0
+    if teaching.held:  # what is set begins at 0, whatever else is kept
+        last = teaching.layers.shape[0] - 1
+        for layer in range(last):
+            row = teaching.layers[layer]
+            if row[SOURCE] == last:
+                synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]] = 0
+                teaching.active[layer] = False
+    if not fresh:
+        return
+    copy_to(cells.v, resting)
+    cells.current[:] = 0
+    cells.raised[:] = 0
+    cells.drive[:] = 0
+    cells.post[:] = 0
+    cells.inputs[:] = 0
+    synapses.modulator[:] = 0
+    cells.rest[:] = 0
+    cells.n_spikes[:] = 0
+    cells.clock[:, ASLEEP] = 0
+    cells.clock[:, UPDATED] = tick
+    teaching.level[:] = 0
+    teaching.events[:] = 0
+    teaching.active[:] = False
+    teaching.fired[:] = False
+    forget_traces(circuit, synapses)
+
+
+@tick_kernel
+def take_events(circuit, cells, events, tick):
+    """Put the external events of this tick where spikes of the tick before are."""
+    slot = (tick - 1) % circuit.ring
+    start = circuit.ring * circuit.populations[0, FIRST] + slot * circuit.populations[0, SIZE]
+    for n in range(events.size):
+        cells.spikes[start + n] = events[n]
+    cells.n_spikes[0, slot] = events.size
+
+
+@tick_kernel
+def tick_of_cells(circuit, cells, weights, tick, learning, noise):
+    """Steps 1 to 3. `noise` is added to the inputs of all units; empty for none."""
+    cells.touched[:] = False
+    deliver(circuit, cells, weights, tick)
+    if noise.size:
+        for j in range(noise.size):
+            cells.inputs[j] += noise[j]
+        cells.touched[:] = True
+    for p in range(circuit.populations.shape[0]):
+        integrate(circuit, cells, p, tick, learning)
+
+
+@tick_kernel
+def run_ticks(net, show, noise, aims, label, first, last, tick):
+    """Ticks first..last of a presentation; `tick` is the time of tick 0."""
+    circuit, cells, synapses, teaching, inputs = net.circuit, net.cells, net.synapses, net.teaching, net.inputs
+    learning = show.learns or show.traces
+    for k in range(first, last):
+        take_events(circuit, cells, inputs.index[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
+        tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, noise)
+        if show.learns:
+            teach(circuit, cells, synapses, teaching, net.layer_of, k, show.n_ticks, aims, label, inputs.peak, tick + k)
+        elif show.traces:
+            for q in range(circuit.projections.shape[0]):
+                if circuit.projections[q, PLASTIC] != STATIC:
+                    follow_spikes(circuit, cells, synapses, q, tick + k)
+
+
+@tick_kernel
+def judge(circuit, cells, teaching, aims, label, peak, n_ticks):
+    """Loss and whether the class is wrong, from the output spikes of the presentation that just ended."""
+    p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
+    lo, n = circuit.populations[p, FIRST], circuit.populations[p, SIZE]
+    loss, best = 0.0, 0
+    for k in range(n):
+        difference = cells.emitted[lo + k] / (peak * n_ticks) - aims[k]
+        loss += 0.5 * difference * difference
+        more = cells.emitted[lo + k] - cells.emitted[lo + best]
+        if more > 0 or (more == 0 and cells.v[lo + k] > cells.v[lo + best]):
+            best = k
+    return loss, best != label
+
+
+@tick_kernel
+def judge_single(cells, unit, middle, label, peak, n_ticks):
+    """Whether a single output names the wrong one of two classes."""
+    return (cells.emitted[unit] / (peak * n_ticks) > middle) != (label > 0)
+
+
+@tick_kernel
+def present(net, show, noise, aims, label, middle, tick):
+    """Show the encoded sample; returns its loss and whether it was classified wrongly."""
+    circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
+    begin(circuit, cells, net.synapses, teaching, net.resting, show.fresh, tick)
+    run_ticks(net, show, noise, aims, label, 0, show.n_ticks, tick)
+    loss, wrong = judge(circuit, cells, teaching, aims, label, peak, show.n_ticks)
+    if aims.size == 1:
+        unit = circuit.populations[teaching.layers[teaching.layers.shape[0] - 1, POPULATION], FIRST]
+        wrong = judge_single(cells, unit, middle, label, peak, show.n_ticks)
+    return loss, wrong

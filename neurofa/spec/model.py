@@ -1,0 +1,59 @@
+"""A model: a network with its data, its protocol in each mode, and what differs for single rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .network import Network
+from .rule import STRICT, Perturbation, Rule
+from .spiking import Spiking
+from .training import DataSpec, Training
+
+
+@dataclass(frozen=True)
+class Override:
+    """What takes the place of a model's network, protocols or of the rule's perturbation for one rule."""
+
+    network: Network | None = None
+    training: Training | None = None
+    perturbation: Perturbation | None = None
+    spiking: Spiking | None = None
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Model:
+    """A published architecture: network, training protocol, data, and each rule's own settings.
+
+    Parameters
+    ----------
+    network, training, data
+        The architecture, the protocol of rate mode and the data that all rules share.
+    rules
+        By rule name, what takes the place of the shared settings (such as learning rates).
+    title, source
+        What it is, and the paper, table or section it comes from.
+    spiking
+        Neurons, encoder and protocol of spiking mode.
+    """
+
+    network: Network
+    training: Training = field(default_factory=Training)
+    data: DataSpec = field(default_factory=DataSpec)
+    rules: Mapping[str, Override] = field(default_factory=dict)
+    title: str = ""
+    source: str = ""
+    spiking: Spiking = field(default_factory=Spiking)
+
+    __pydantic_config__ = STRICT
+
+    def for_rule(self, rule: Rule) -> tuple[Network, Training, Rule]:
+        """Network, training and rule with the rule's own settings of this model in place."""
+        own = self.rules.get(rule.name, Override())
+        if own.perturbation is not None:
+            rule = replace(rule, perturbation=own.perturbation)
+        return own.network or self.network, own.training or self.training, rule
+
+    def spiking_for(self, rule: Rule) -> Spiking:
+        """How this model runs on spikes under a rule."""
+        return self.rules.get(rule.name, Override()).spiking or self.spiking

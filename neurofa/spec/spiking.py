@@ -1,0 +1,317 @@
+"""How a network runs on spikes: neurons, encoder, errors as events, when synapses change.
+
+What each field does in a tick is set down in docs/spiking.md, which is normative.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from .errors import require, require_choice
+from .rule import STRICT
+from .training import Optimiser, Training
+
+NEURONS = ("if", "lif", "cuba_lif")
+RESETS = ("subtract", "zero")
+ENCODERS = ("poisson", "regular", "latency")
+PHASES = ("fixed", "random")
+POSTS = ("membrane_window", "current_window", "surrogate")
+UPDATES = ("spike", "error")
+BASELINES = ("running", "clean")
+MAX_DELAY_TICKS = 255
+MAX_TICKS = 1_000_000
+
+
+def _positive(what: str, value: float, *, infinite: bool = False) -> None:
+    fits = value > 0 and (infinite or value < math.inf)
+    require(fits, f"{what} is {value}; it must be positive{'' if infinite else ' and finite'}")
+
+
+def _finite(what: str, value: float) -> None:
+    require(-math.inf < value < math.inf, f"{what} is {value}; it must be finite")
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A spiking neuron; names as in NIR, the unit in the name. Membrane and weights have one unit of the user's.
+
+    Parameters
+    ----------
+    model
+        ``if`` (no leak), ``lif`` (delta synapses) or ``cuba_lif`` (exponential synaptic current).
+    tau_m_ms
+        Membrane time constant, of ``lif`` and ``cuba_lif``.
+    tau_syn_ms
+        Synaptic time constant, of ``cuba_lif``.
+    r
+        Membrane resistance: what a unit of input does to the membrane.
+    v_leak, v_threshold, v_reset
+        Where the membrane decays to, where it spikes, and where ``reset = "zero"`` puts it.
+    reset
+        ``subtract`` (the threshold; nothing above it is lost) or ``zero`` (to `v_reset`).
+    refractory_ms
+        Time after a spike in which the membrane stays where the reset put it.
+    threshold_step, tau_threshold_ms
+        Adaptive threshold: what a spike adds to it, and how fast that decays.
+    """
+
+    model: str = "lif"
+    tau_m_ms: float = 20.0
+    tau_syn_ms: float = 5.0
+    r: float = 1.0
+    v_leak: float = 0.0
+    v_threshold: float = 1.0
+    v_reset: float = 0.0
+    reset: str = "subtract"
+    refractory_ms: float = 0.0
+    threshold_step: float = 0.0
+    tau_threshold_ms: float = 100.0
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("neuron model", self.model, NEURONS)
+        require_choice("neuron reset", self.reset, RESETS)
+        for name in ("tau_m_ms", "tau_syn_ms", "r", "tau_threshold_ms"):
+            _positive(f"neuron {name}", getattr(self, name))
+        for name in ("v_leak", "v_threshold", "v_reset", "threshold_step"):
+            _finite(f"neuron {name}", getattr(self, name))
+        require(0 <= self.refractory_ms < math.inf, f"neuron refractory_ms is {self.refractory_ms}; it must be >= 0")
+        require(self.threshold_step >= 0, f"neuron threshold_step is {self.threshold_step}; it must be at least 0")
+        reset = self.v_reset if self.reset == "zero" else -math.inf
+        require(
+            reset < self.v_threshold,
+            f"neuron v_reset {self.v_reset} is not below v_threshold {self.v_threshold}; it would never stop spiking",
+        )
+        require(
+            self.reset != "subtract" or self.v_threshold > 0,
+            f"neuron v_threshold is {self.v_threshold}; reset 'subtract' needs a positive one, or use reset 'zero'",
+        )
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How inputs in [0, 1] become events: ``poisson``, ``regular`` or ``latency``.
+
+    Parameters
+    ----------
+    kind
+        The encoder.
+    max_rate_hz
+        Rate of an input of 1; everywhere in the network, the rate that stands for an activity of 1.
+    phase
+        Of ``regular``: ``fixed`` (half a period for every input) or ``random`` (anew for each presentation).
+    """
+
+    kind: str = "regular"
+    max_rate_hz: float = 250.0
+    phase: str = "fixed"
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("encoder", self.kind, ENCODERS)
+        require_choice("encoder phase", self.phase, PHASES)
+        _positive("encoder max_rate_hz", self.max_rate_hz)
+
+
+@dataclass(frozen=True)
+class PostFactor:
+    """The postsynaptic factor of hidden neurons: where a neuron would answer to a little more input.
+
+    Parameters
+    ----------
+    kind
+        ``membrane_window`` (1 while low < membrane < high), ``current_window`` (the same of the low-passed drive) or
+        ``surrogate`` ((1 + slope |v - threshold|)^-2).
+    low, high
+        Bounds of a window; of ``current_window`` in drive a tick.
+    tau_ms
+        Of the low-pass.
+    slope
+        Of ``surrogate``, per unit of the membrane.
+    """
+
+    kind: str = "current_window"
+    low: float = 0.0
+    high: float = math.inf
+    tau_ms: float = 20.0
+    slope: float = 1.0
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_choice("post factor", self.kind, POSTS)
+        require(self.low < self.high, f"post factor window ({self.low}, {self.high}) is empty; low must be below high")
+        _positive("post factor tau_ms", self.tau_ms)
+        _positive("post factor slope", self.slope)
+
+
+@dataclass(frozen=True)
+class Homeostasis:
+    """Neurons that fire more than `target_rate_hz` lose bias: `rate` for each Hz and presentation.
+
+    `presentations` is the time constant of the mean rate.
+    """
+
+    target_rate_hz: float
+    rate: float = 1e-5
+    presentations: float = 100.0
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        _positive("homeostasis target_rate_hz", self.target_rate_hz)
+        _positive("homeostasis rate", self.rate)
+        require(self.presentations >= 1, f"homeostasis presentations is {self.presentations}; it must be at least 1")
+
+
+def _online() -> Training:
+    return Training(epochs=10, batch_size=1, learning_rate=1e-4, optimiser=Optimiser("sgd"))
+
+
+@dataclass(frozen=True)
+class Spiking:
+    """How a network runs, and learns, on spikes.
+
+    Parameters
+    ----------
+    dt_ms
+        Length of a tick.
+    sample_ms, test_ms
+        How long a sample is shown in training and in tests (None: as in training).
+    encoder
+        Of the inputs.
+    neuron, output_neuron
+        Of the hidden layers, and of the output layer (None: the same).
+    delay_ms
+        Of the projections between layers: one for all, or one for each; the bias has one tick.
+    post
+        The post factor of hidden neurons.
+    target_activity
+        Of the outputs for the wrong and for the right class, in units of the encoder's largest rate.
+    error_threshold
+        Output spikes that are worth one error event.
+    hidden_error_threshold
+        The same of the error neurons of hidden layers (sequential routes), in units of the modulator.
+    tau_mod_ms
+        Decay of a modulator; may be infinite.
+    learning_starts_ms
+        When errors and modulators begin in a presentation.
+    update
+        ``spike`` (synapses change at presynaptic events, by the modulator) or ``error`` (at error events, by a
+        presynaptic trace).
+    tau_pre_ms
+        Decay of the presynaptic trace; may be infinite.
+    reset_state
+        Whether each presentation starts from rest.
+    baseline, baseline_rate
+        Of the loss under injected noise: ``running`` (a mean with that rate) or ``clean`` (a second presentation
+        without noise).
+    homeostasis
+        None: off.
+    training
+        The protocol on spikes; its optimiser is plain gradient descent.
+
+    Raises
+    ------
+    InputError
+        For values out of range and for combinations that make no sense.
+    """
+
+    dt_ms: float = 1.0
+    sample_ms: float = 40.0
+    test_ms: float | None = None
+    encoder: Encoder = field(default_factory=Encoder)
+    neuron: Neuron = field(default_factory=Neuron)
+    output_neuron: Neuron | None = None
+    delay_ms: float | tuple[float, ...] = 1.0
+    post: PostFactor = field(default_factory=PostFactor)
+    target_activity: tuple[float, float] = (0.0, 1.0)
+    error_threshold: float = 1.0
+    hidden_error_threshold: float = 1.0
+    tau_mod_ms: float = math.inf
+    learning_starts_ms: float = 0.0
+    update: str = "error"
+    tau_pre_ms: float = math.inf
+    reset_state: bool = True
+    baseline: str = "running"
+    baseline_rate: float = 0.01
+    homeostasis: Homeostasis | None = None
+    training: Training = field(default_factory=_online)
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
+            _positive(f"spiking {name}", getattr(self, name))
+        for name in ("tau_mod_ms", "tau_pre_ms"):
+            _positive(f"spiking {name}", getattr(self, name), infinite=True)
+        require_choice("spiking update", self.update, UPDATES)
+        require_choice("spiking baseline", self.baseline, BASELINES)
+        require(0 < self.baseline_rate <= 1, f"spiking baseline_rate is {self.baseline_rate}; it must be in (0, 1]")
+        if self.test_ms is not None:
+            _positive("spiking test_ms", self.test_ms)
+        require(
+            self.peak <= 1,
+            f"encoder max_rate_hz {self.encoder.max_rate_hz:g} is more than one spike in a tick of {self.dt_ms:g} ms; "
+            f"lower it to at most {1000 / self.dt_ms:g}, or shorten dt_ms",
+        )
+        for what, ticks in (("sample_ms", self.ticks), ("test_ms", self.test_ticks)):
+            require(
+                1 <= ticks <= MAX_TICKS,
+                f"spiking {what} is {ticks} ticks of {self.dt_ms:g} ms; it must be 1 to {MAX_TICKS}",
+            )
+        require(
+            0 <= self.learning_starts_ms < self.sample_ms,
+            f"spiking learning_starts_ms is {self.learning_starts_ms}; it must be from 0 to below sample_ms",
+        )
+        low, high = self.target_activity
+        require(
+            0 <= low < high <= 1, f"spiking target_activity is {self.target_activity}; give 0 <= wrong < right <= 1"
+        )
+        require(
+            Optimiser.of(self.training.optimiser).kind == "sgd",
+            "spiking training has an optimiser with moments; synapses that learn from single events have none: use 'sgd'",
+        )
+        require(
+            self.training.batch_size == 1 or self.reset_state,
+            "spiking batches are presented side by side, each sample from rest; set reset_state, or batch_size = 1",
+        )
+        for delay in self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,):
+            ticks = self.in_ticks(delay)
+            require(
+                1 <= ticks <= MAX_DELAY_TICKS,
+                f"spiking delay_ms {delay:g} is {ticks} ticks of {self.dt_ms:g} ms; it must be 1 to {MAX_DELAY_TICKS}",
+            )
+
+    def in_ticks(self, duration_ms: float) -> int:
+        """A duration as the nearest whole number of ticks."""
+        return math.floor(duration_ms / self.dt_ms + 0.5)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks of a presentation in training."""
+        return self.in_ticks(self.sample_ms)
+
+    @property
+    def test_ticks(self) -> int:
+        """Ticks of a presentation in tests."""
+        return self.in_ticks(self.sample_ms if self.test_ms is None else self.test_ms)
+
+    @property
+    def peak(self) -> float:
+        """Spikes a tick that stand for an activity of 1."""
+        return self.encoder.max_rate_hz * self.dt_ms / 1000
+
+    def delays(self, n_layers: int) -> tuple[int, ...]:
+        """Delay of the projection to each of `n_layers` layers, in ticks."""
+        given = self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,) * n_layers
+        require(
+            len(given) == n_layers,
+            f"spiking delay_ms has {len(given)} values for {n_layers} layers; give one for all, or one for each",
+        )
+        return tuple(self.in_ticks(delay) for delay in given)
+
+    def refractory_ticks(self, neuron: Neuron) -> int:
+        """Refractory period of a neuron: the ticks that begin before it is over."""
+        return math.ceil(neuron.refractory_ms / self.dt_ms - 1e-9)

@@ -1,0 +1,208 @@
+"""The slow, obvious oracle of spiking mode: presentations of a learning network, straight from docs/spiking.md.
+
+What happens in a tick is in naive_network.py and naive_circuit.py; here is what happens after a presentation.
+Nothing here imports an engine or a kernel.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from naive_network import NaiveNetwork
+
+from neurofa.rules import derive
+
+
+@dataclass
+class Outcome:
+    """What came of all presentations.
+
+    `params` are the final W, b and B; `shown` has a `naive_network.Shown` for each presentation; `forward`,
+    `feedback` and `update` count synaptic operations; `dW`, `db` and `M` (N, n), lists by layer, are there if the
+    weights were frozen (`db` is None where a layer has no bias).
+    """
+
+    params: dict
+    shown: list
+    forward: int
+    feedback: int
+    update: int
+    dW: list = None
+    db: list = None
+    M: list = None
+
+
+def simulate(
+    plan,
+    spiking,
+    presentations,
+    y,
+    *,
+    rates,
+    weight_decay=0.0,
+    noise=None,
+    learn=True,
+    ticks=None,
+    batch_size=1,
+    frozen=False,
+):
+    """Present samples one after the other.
+
+    Parameters
+    ----------
+    plan, spiking
+        A `neurofa.rules.Plan` and a `neurofa.Spiking`.
+    presentations
+        For each sample its events: pairs of tick (counted from the beginning of the presentation) and input.
+    y
+        Labels, or rows of target activities.
+    rates
+        Learning rate of each layer, of W and b.
+    weight_decay
+        Lambda.
+    noise
+        Standard normal, (n_presentations, hidden neurons from layer 0 on), for plans with a perturbation.
+    learn
+        False for a test: each presentation from a fresh state, without errors, modulators and noise.
+    ticks
+        Ticks of a presentation, in place of those of training.
+    batch_size
+        Samples that are shown to the same weights.
+    frozen
+        As `neurofa.updates`: fresh states, weights that do not change, rates of 1, and what would change the
+        weights is given back.
+
+    Returns
+    -------
+    Outcome
+    """
+    assert all(not route.redraw for route in plan.feedback), "magnitudes that are drawn anew are not for the oracle"
+    perturbed = plan.perturbation is not None and learn
+    two_passes = perturbed and spiking.baseline == "clean"
+    fresh = spiking.reset_state or not learn or frozen
+    assert fresh or (batch_size == 1 and not two_passes), "samples side by side, and second passes, start afresh"
+    assert not perturbed or noise is not None, "this plan needs noise"
+    n, K = len(presentations), spiking.ticks if ticks is None else ticks
+    network = NaiveNetwork(plan, spiking, [1.0] * plan.n_layers if frozen else list(rates))
+    network.online = batch_size == 1 and not two_passes and not frozen
+    afterwards = Afterwards(network, K)
+    shown, step, batches = [], n if frozen else batch_size, 0
+    for first in range(0, n, step):
+        batch = range(first, min(first + step, n))
+        for m in batch:
+            xi = cut(plan, noise[m]) if perturbed else None
+            if fresh:
+                network.reset()
+            shown.append(network.show(presentations[m], y[m], K, None if two_passes else xi, learn))
+            if two_passes:
+                network.reset()
+                shown[m].noisy = network.show(presentations[m], y[m], K, xi, False)
+        if not learn:
+            continue
+        if not frozen:
+            network.apply_changes()
+        for m in batch:
+            if perturbed:
+                afterwards.perturbation(shown[m], cut(plan, noise[m]), frozen)
+            if not frozen:
+                afterwards.homeostasis(shown[m])
+        if not frozen:
+            for _ in range((first + len(batch)) // 100 - first // 100):
+                afterwards.weight_decay(weight_decay)
+            batches += 1
+            afterwards.refresh(batches)
+    outcome = Outcome(network.params(), shown, network.forward, network.feedback, network.update)
+    if frozen:
+        pairs = zip(network.b, network.change_b, strict=True)
+        outcome.dW = [-change / n for change in network.change_W]
+        outcome.db = [None if b is None else -change / n for b, change in pairs]
+        outcome.M = [np.array([s.received[layer] for s in shown]) / n for layer in range(plan.n_layers)]
+    return outcome
+
+
+def cut(plan, row):
+    """Noise of one presentation by hidden layer."""
+    ends = np.cumsum([0, *plan.sizes[1:-1]])
+    return [np.asarray(row, dtype=np.float64)[a:b] for a, b in pairwise(ends)]
+
+
+class Afterwards:
+    """What follows a presentation of K ticks, and what is remembered for that from one to the next."""
+
+    def __init__(self, network, K):
+        self.network, self.K = network, K
+        self.plan, self.spiking = network.plan, network.spiking
+        self.baseline = None
+        self.mean_rate = [np.zeros(network.n(layer)) for layer in range(network.last)]
+        self.P = {}
+        for layer, route in network.routes.items():
+            if self.plan.perturbation is not None:
+                self.P[layer] = np.eye(network.n(route.source)) / self.plan.perturbation.ridge
+
+    def loss_change(self, shown):
+        """Change of the loss by noise."""
+        if self.spiking.baseline == "clean":
+            return shown.noisy.loss - shown.loss
+        if self.baseline is None:
+            self.baseline = shown.loss
+        change = shown.loss - self.baseline
+        self.baseline = self.baseline + self.spiking.baseline_rate * change
+        return change
+
+    def perturbation(self, shown, xi, frozen):
+        """What is learned from the change of the loss; frozen weights gather their changes, and B stays."""
+        change = self.loss_change(shown)
+        with_noise = shown if shown.noisy is None else shown.noisy
+        for layer in range(self.network.last):
+            estimate = change * xi[layer] / self.plan.perturbation.noise_std
+            if self.plan.signal == "loss_change":
+                shown.received[layer] = estimate
+                x, bias_x = with_noise.traces[layer]
+                self.network.change(layer, x, bias_x, with_noise.posts[layer][-1] * estimate)
+            route = self.network.routes.get(layer)
+            if route is not None and route.follow == "learned" and not frozen:
+                self.learn_feedback(layer, shown.net[route.source], estimate)
+        if not frozen:
+            self.network.apply_changes()
+
+    def learn_feedback(self, layer, E, estimate):
+        """One step of a feedback that is learned from net events E and the loss gradient's estimate."""
+        options, B = self.plan.perturbation, self.network.own_B[layer]
+        residual = estimate - E @ B
+        if options.estimator == "gradient":
+            for k in range(len(E)):
+                for j in range(len(estimate)):
+                    B[k, j] += options.learning_rate * E[k] * residual[j]
+            return
+        g = self.P[layer] @ E
+        B += np.outer(g, residual) / (1 + E @ g)
+        self.P[layer] -= np.outer(g, g) / (1 + E @ g)
+
+    def homeostasis(self, shown):
+        """Hidden neurons that fire too much lose bias."""
+        rule, seconds = self.spiking.homeostasis, self.K * self.spiking.dt_ms / 1000
+        if rule is None:
+            return
+        for layer in range(self.network.last):
+            for j in range(self.network.n(layer)):
+                rate_hz = sum(1 for _, neuron in shown.spikes[layer] if neuron == j) / seconds
+                self.mean_rate[layer][j] += (rate_hz - self.mean_rate[layer][j]) / rule.presentations
+                if self.plan.projections[layer].plastic and self.network.b[layer] is not None:
+                    self.network.b[layer][j] -= rule.rate * max(0.0, self.mean_rate[layer][j] - rule.target_rate_hz)
+
+    def weight_decay(self, decay):
+        """A hundred presentations' decay at once; bounds hold after it too."""
+        for layer, projection in enumerate(self.plan.projections):
+            factor = (1 - self.network.rates[layer] * decay) ** 100
+            if projection.plastic:
+                self.network.W[layer] *= factor
+                if self.network.b[layer] is not None:
+                    self.network.b[layer] *= factor
+        self.network.apply_changes()
+
+    def refresh(self, updates):
+        """Compute anew the feedback that follows from all W, after so many updates."""
+        for layer, route in self.network.routes.items():
+            if route.follow == "derived" and updates % self.plan.refresh_every == 0:
+                weights = {f"layers.{i}.W": W for i, W in enumerate(self.network.W)}
+                self.network.own_B[layer] = derive(route.feedback, weights, route.source, layer, route.basis)
