@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import analysis, plot, rules, spec
+    from .conversion import Conversion, convert, normalised
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
+    from .observation import observe
+    from .recorder import Record
+    from .recording import Recording, Trace
     from .rules import Plan, lower
     from .run import Run, train, updates
+    from .simulation import Circuit, Connection, Population, Simulation, Sparse
     from .spec import (
         DataSpec,
         Encoder,
@@ -49,6 +54,11 @@ _HOME = {
     **dict.fromkeys(("Encoder", "Homeostasis", "Neuron", "PostFactor", "Spiking"), "spec"),
     **dict.fromkeys(("Plan", "lower"), "rules"),
     **dict.fromkeys(("Run", "train", "updates"), "run"),
+    **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
+    **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
+    "observe": "observation",
+    "Record": "recorder",
+    **dict.fromkeys(("Recording", "Trace"), "recording"),
     "Data": "io.data",
     "load_data": "io.datasets",
     "load_model": "io.config",
@@ -56,6 +66,9 @@ _HOME = {
 _MODULES = ("analysis", "plot", "rules", "spec")
 
 __all__ = [
+    "Circuit",
+    "Connection",
+    "Conversion",
     "Data",
     "DataSpec",
     "Encoder",
@@ -71,16 +84,25 @@ __all__ = [
     "Override",
     "Perturbation",
     "Plan",
+    "Population",
     "PostFactor",
+    "Record",
+    "Recording",
     "Rule",
     "Run",
     "Schedule",
+    "Simulation",
+    "Sparse",
     "Spiking",
+    "Trace",
     "Training",
     "analysis",
+    "convert",
     "load_data",
     "load_model",
     "lower",
+    "normalised",
+    "observe",
     "plot",
     "rules",
     "spec",

@@ -248,7 +248,7 @@ class NaiveNetwork:
         for layer in range(self.last, -1, -1):
             M, route = self.M[layer], self.routes.get(layer)
             if layer == self.last:
-                self.receive(layer, n_output.astype(float), n_output != 0, shown)
+                self.receive(layer, n_output.astype(float), any(n_output != 0), shown)
             elif route is not None and route.source == self.last and s is not None:
                 B = self.B(layer)
                 self.feedback += sum(1 for k in range(len(s)) if s[k] != self.s_before[k]) * widths[layer]
@@ -259,7 +259,7 @@ class NaiveNetwork:
                 B, n = self.B(layer), events[route.source]
                 received = [sum(n[k] * B[k, j] for k in range(len(n)) if n[k] != 0) for j in range(widths[layer])]
                 self.feedback += int(sum(abs(n))) * widths[layer]
-                self.receive(layer, received, [any(n != 0)] * widths[layer], shown)
+                self.receive(layer, received, any(n != 0), shown)
             if self.plan.route == "sequential" and 1 <= layer < self.last:
                 events[layer] = self.hidden_errors(t, layer, shown)
         if s is not None:
@@ -271,7 +271,7 @@ class NaiveNetwork:
         d = 1.0 if tau == math.inf else math.exp(-self.dt / tau)
         for j in range(self.n(layer)):
             self.M[layer][j] = self.M[layer][j] * d + received[j]
-            self.silent[layer][j] = 0 if reached[j] else self.silent[layer][j] + 1
+            self.silent[layer][j] = 0 if reached else self.silent[layer][j] + 1
             if 0 < d < 1 and self.silent[layer][j] >= math.ceil(16 * tau / self.dt):
                 self.M[layer][j] = 0.0
             shown.received[layer][j] += received[j]

@@ -78,7 +78,7 @@ def simulate(
     """
     assert all(not route.redraw for route in plan.feedback), "magnitudes that are drawn anew are not for the oracle"
     perturbed = plan.perturbation is not None and learn
-    two_passes = perturbed and spiking.baseline == "clean"
+    two_passes = perturbed and (frozen or spiking.baseline == "clean")
     fresh = spiking.reset_state or not learn or frozen
     assert fresh or (batch_size == 1 and not two_passes), "samples side by side, and second passes, start afresh"
     assert not perturbed or noise is not None, "this plan needs noise"
@@ -101,6 +101,7 @@ def simulate(
             continue
         if not frozen:
             network.apply_changes()
+        afterwards.before = afterwards.baseline
         for m in batch:
             if perturbed:
                 afterwards.perturbation(shown[m], cut(plan, noise[m]), frozen)
@@ -132,7 +133,7 @@ class Afterwards:
     def __init__(self, network, K):
         self.network, self.K = network, K
         self.plan, self.spiking = network.plan, network.spiking
-        self.baseline = None
+        self.baseline = self.before = None  # now, and before the batch
         self.mean_rate = [np.zeros(network.n(layer)) for layer in range(network.last)]
         self.P = {}
         for layer, route in network.routes.items():
@@ -141,12 +142,12 @@ class Afterwards:
 
     def loss_change(self, shown):
         """Change of the loss by noise."""
-        if self.spiking.baseline == "clean":
+        if shown.noisy is not None:
             return shown.noisy.loss - shown.loss
+        change = 0.0 if self.before is None else shown.loss - self.before
         if self.baseline is None:
             self.baseline = shown.loss
-        change = shown.loss - self.baseline
-        self.baseline = self.baseline + self.spiking.baseline_rate * change
+        self.baseline += self.spiking.baseline_rate * (shown.loss - self.baseline)
         return change
 
     def perturbation(self, shown, xi, frozen):

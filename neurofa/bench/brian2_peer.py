@@ -91,8 +91,7 @@ def build(work: W1 | W2, size: int, folder: Path) -> float:
     b2.prefs.codegen.cpp.extra_compile_args_gcc = FLAGS
     b2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
     b2.defaultclock.dt = work.dt_ms * b2.ms
-    add = add_w1 if isinstance(work, W1) else add_w2
-    network, duration, counted = add(b2, work, size)  # type: ignore[operator]
+    network, duration, counted = add_w1(b2, work, size) if isinstance(work, W1) else add_w2(b2, work, size)
     b2.device.insert_code("before_network_run", "const std::clock_t bench_began = std::clock();")
     report = ['std::printf("cpu_s %.6f", double(std::clock() - bench_began) / CLOCKS_PER_SEC);']
     for name, monitor in counted.items():

@@ -36,30 +36,10 @@ MAX_FOREIGN = 0.08  # share of the processors beyond which a timing is made agai
 MAX_REPEATS = 5
 MEMORY_MS = 100.0
 COLUMNS = (
-    "workload",
-    "size",
-    "rate_hz",
-    "hidden_hz",
-    "events",
-    "updates",
-    "cpu_s",
-    "wall_s",
-    "events_per_s",
-    "updates_per_s",
-    "samples_per_s",
-    "ms_per_sample",
-    "peer_rate_hz",
-    "peer_per_s",
-    "ratio",
-    "ratio_low",
-    "ratio_high",
-    "pairs",
-    "disturbed",
-    "synapses",
-    "bytes_per_synapse",
-    "peak_gib",
-    "build_s",
-)
+    "workload", "data", "size", "rate_hz", "hidden_hz", "events", "updates", "synops_per_sample", "cpu_s", "wall_s",
+    "events_per_s", "updates_per_s", "samples_per_s", "ms_per_sample", "peer_rate_hz", "peer_per_s", "ratio",
+    "ratio_low", "ratio_high", "pairs", "disturbed", "synapses", "bytes_per_synapse", "peak_gib", "build_s",
+)  # fmt: skip
 
 
 class Clock:
@@ -135,7 +115,7 @@ class LearningRun:
     """The learning loop for `size` samples, always from the same weights."""
 
     def __init__(self, work: Loop, size: int) -> None:
-        self.size = size
+        self.work, self.size = work, size
         plan = lower(Network.dense(work.sizes), named("dfa"))
         self.engine = SpikingEngine(plan, work.spiking(), threads=1)
         self.x, self.y = work.samples(size)
@@ -148,10 +128,12 @@ class LearningRun:
     def measure(self) -> dict[str, Any]:
         """A row of one run."""
         self.engine.restore(*self.start)
+        before = self.engine.operations.sum()
         with Clock() as clock:
             self.engine.train(self.x, self.y, self.order, 0, self.size, self.rates)
+        operations = float(self.engine.operations.sum() - before) / self.size
         rates = {"samples_per_s": self.size / clock.cpu_s, "ms_per_sample": 1000 * clock.cpu_s / self.size}
-        return rates | clock.with_rates()
+        return rates | clock.with_rates() | {"synops_per_sample": operations, "data": self.work.data}
 
 
 RUNS: Mapping[str, tuple[type, type]] = {
@@ -190,7 +172,7 @@ def time_workload(workload: str, work: Any, size: int, pairs: int, peer: Peer | 
                 theirs.append(row)
                 disturbed += was
     found: dict[str, Any] = {"workload": workload, "size": size, "pairs": pairs, "disturbed": disturbed}
-    found |= {key: median(row[key] for row in rows) for key in rows[0]}
+    found |= {key: value if isinstance(value, str) else median(r[key] for r in rows) for key, value in rows[0].items()}
     if theirs:
         key = PER_S[workload]
         ratios = [a[key] / b[key] for a, b in zip(rows, theirs, strict=True)]

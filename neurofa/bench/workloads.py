@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from ..engines.circuits import Circuit, Connection, Population, Sparse
+from ..io.datasets import available, load_data
 from ..kernels.encoders import POISSON, capacity, encode
 from ..kernels.masks import INCREMENT, mix
 from ..spec import Neuron, PostFactor, Spiking
@@ -20,8 +21,10 @@ from ..spec.errors import require
 
 HALF = np.uint64(32)
 SHOWN = {  # how the numbers of a result are written; others are not
+    "data": "s",
     "rate_hz": ".2f",
     "events": ".3e",
+    "synops_per_sample": ".3e",
     "updates": ".3e",
     "hidden_hz": ".1f",
     "cpu_s": ".3f",
@@ -260,20 +263,34 @@ class PoissonEvents:
 class Loop:
     """The whole learning loop: a network of `sizes` learns by direct feedback alignment, sample by sample.
 
-    Each sample has `active` inputs with values in (0, 1] at random, as many as an image of MNIST, and a label.
+    The samples are MNIST's where it is on this machine and fits, else random ones of the same density: each class has
+    its own `active` inputs, with values in (0, 1] that every sample draws anew.
     """
 
     sizes: tuple[int, ...] = (784, 500, 10)
     active: int = 157
     sample_ms: float = 100.0
     learning_rate: float = 1e-4
+    random: bool = False  # never MNIST
 
     def spiking(self) -> Spiking:
         """How it runs: everything as by default but for the time that a sample is shown."""
         return Spiking(sample_ms=self.sample_ms)
 
+    @property
+    def data(self) -> str:
+        """What is learned: ``mnist`` or ``random``."""
+        found = any(info.name == "mnist" and info.found for info in available())
+        fits = not self.random and (self.sizes[0], self.sizes[-1]) == (784, 10)
+        return "mnist" if fits and found else "random"
+
     def samples(self, n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs (n, inputs) float32 and labels (n,) int64."""
+        """Inputs (n, inputs) float32 and labels (n,) int64; MNIST's first."""
+        if self.data == "mnist":
+            mnist = load_data("mnist")
+            chosen = np.arange(n) % len(mnist.x_train)
+            return mnist.x_train[chosen].reshape(n, -1), mnist.y_train[chosen]
         rng = np.random.default_rng(seed)
-        x = W2(inputs=self.sizes[0], active=self.active).samples(n, seed)
-        return x * (1 - rng.random(x.shape, np.float32)), rng.integers(self.sizes[-1], size=n)
+        y = rng.integers(self.sizes[-1], size=n)
+        fires = W2(inputs=self.sizes[0], active=self.active).samples(self.sizes[-1], seed)
+        return fires[y] * (1 - rng.random((n, self.sizes[0]), np.float32)), y

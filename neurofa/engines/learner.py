@@ -55,7 +55,7 @@ def fading(tau_ms: float, dt_ms: float, dtype: np.dtype) -> np.ndarray:
     """Decay of a trace by its age in ticks, up to its end; empty for an infinite time constant."""
     if math.isinf(tau_ms):
         return np.zeros(0, dtype)
-    return np.exp(-dt_ms / tau_ms * np.arange(math.ceil(CUTOFF * tau_ms / dt_ms))).astype(dtype)
+    return np.exp(-dt_ms / tau_ms * np.arange(1 + math.ceil(CUTOFF * tau_ms / dt_ms))).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,9 @@ class Shared:
         layers, n_feedback = layers_of(plan, circuit, built)
         feedback, basis = np.zeros(n_feedback, plan.dtype), np.zeros(n_feedback, plan.dtype)
         shared = Shared(plan, spiking, circuit, built, layers, feedback, basis, np.zeros(len(built.spans), plan.dtype))
-        params = shared.params()
-        for key, value in plan.params.items():
-            if key.endswith(".B"):
-                params[key][...] = value
         for route in plan.feedback:
+            if route.follow != "transpose":
+                shared.matrix(feedback, route.layer)[...] = plan.params[f"layers.{route.layer}.B"]
             if route.basis is not None and route.follow in ("sign", "offset"):
                 shared.matrix(basis, route.layer)[...] = route.basis
         return shared
@@ -260,7 +258,10 @@ def after_of(shared: Shared) -> After:
     """Homeostasis and weight decay, as the description has them."""
     spiking, h = shared.spiking, shared.spiking.homeostasis
     names = [connection.name for connection in shared.circuit.connections]
-    bias = [f"layers.{index}.b" for index in range(shared.plan.n_layers)]
+    bias_at = [
+        shared.built.spans[names.index(f"layers.{index}.b"), 0] if projection.bias and projection.plastic else -1
+        for index, projection in enumerate(shared.plan.projections)
+    ]
     seconds = spiking.ticks * spiking.dt_ms / 1000
     return After(
         homeostasis=h is not None,
@@ -268,7 +269,7 @@ def after_of(shared: Shared) -> After:
         rate=h.rate / seconds if h else 0.0,
         share=1 / h.presentations if h else 0.0,
         mean=np.zeros(len(shared.built.resting)),
-        bias_at=np.array([shared.built.spans[names.index(b), 0] if b in names else -1 for b in bias], np.int64),
+        bias_at=np.array(bias_at, np.int64),
         decay=np.ones(len(names)),
         span=shared.built.spans,
     )

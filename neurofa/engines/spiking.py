@@ -8,8 +8,17 @@ import numpy as np
 
 from ..kernels import teaching as layout
 from ..kernels.codes import SIGNALS
-from ..kernels.online import DECAY_EVERY, Perturbed, Samples, Shown, add_lanes, learn_online, show_lane
-from ..kernels.online import follow_up as follow_up_one
+from ..kernels.online import (
+    DECAY_EVERY,
+    Perturbed,
+    Samples,
+    Shown,
+    add_lanes,
+    decay_weights,
+    follow_up,
+    learn_online,
+    show_lane,
+)
 from ..kernels.presenting import Learner, Show
 from ..rules import Params, Plan, derive
 from ..rules.feedback import magnitude
@@ -109,7 +118,7 @@ class SpikingEngine:
         integers = (np.zeros((n, units), np.int64) for _ in range(2))
         return Shown(np.zeros(n), np.zeros(n), *integers, np.zeros((n, units), self.plan.dtype))
 
-    def _samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
+    def samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
         """Data as the kernels take them; checked when first seen."""
         if self._known is not None and self._known[0] is x and self._known[1] is y:
             return self._known[2]
@@ -173,7 +182,7 @@ class SpikingEngine:
         -------
         Sums over the samples of loss and errors, as each was shown: online, synapses change meanwhile.
         """
-        samples, size = self._samples(x, y), self.batch_size
+        samples, size = self.samples(x, y), self.batch_size
         batches = -(-len(order) // size)
         require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
         self.set_rates(rates)
@@ -206,11 +215,11 @@ class SpikingEngine:
             sums = self._in_lanes(self.lanes, self.show, samples, perturbed, self.shown, batch, self.presented)
             add_lanes(self.learner.synapses, self.changes, self.shared.built.spans)
             for m in range(len(batch)):
-                number = self.presented + m + 1
-                follow_up_one(
-                    self.learner.synapses, self.learner.teaching, perturbed, self.after, self.shown, m, m, number
-                )
+                follow_up(self.learner.synapses, self.learner.teaching, perturbed, self.after, self.shown, m, m)
+            hundreds = self.presented // DECAY_EVERY
             self.presented += len(batch)
+            for _ in range(self.presented // DECAY_EVERY - hundreds):
+                decay_weights(self.learner.synapses, self.after)
             total, wrong = total + sums[0], wrong + sums[1]
         return total, wrong
 
@@ -254,33 +263,36 @@ class SpikingEngine:
         """Compile the kernels, or load them from the cache, before anything is timed."""
         x, n_out = np.zeros((1, self.plan.sizes[0])), self.plan.sizes[-1]
         y = np.zeros(1, np.int64) if self.plan.task == "classification" else np.zeros((1, n_out))
-        samples, nothing = self._samples(x, y), np.zeros(0, np.int64)
+        samples, nothing = self.samples(x, y), np.zeros(0, np.int64)
         if self.online:
             common = (samples, self.perturbed, self.after, self.shown, nothing)
             learn_online(self.learner, self.show, *common, self.tick, self.presented)
         self.evaluate(x, y)
 
-    def _look(self, samples: Samples, *, learns: bool, shown: Shown, key: int) -> tuple[tuple[float, int], np.ndarray]:
-        """Show all samples from rest, to weights that stay; sums of loss and errors, and the changes added up."""
+    def _look(
+        self, samples: Samples, *, learns: bool, shown: Shown, key: int
+    ) -> tuple[tuple[float, int], np.ndarray, Perturbed]:
+        """Show all samples from rest, to weights that stay; sums of loss and errors, the changes added up, the noise."""
         show = Show(self.spiking.ticks if learns else self.spiking.test_ticks, learns, False, True)
         rate = np.ones_like(self.shared.rate)
         n_lanes = min(LANES, len(samples.x))
         changes = np.zeros((n_lanes, len(self.shared.built.weights) if learns else 0), self.plan.dtype)
         lanes = [new_learner(self.shared, key, show.n_ticks, changes=part, rate=rate) for part in changes]
-        perturbed = self.perturbed if learns else self.perturbed._replace(on=False)
+        # there is no running baseline to compare with, so each sample is shown without the noise too
+        perturbed = self.perturbed._replace(on=learns and self.perturbed.on, clean=learns and self.perturbed.on)
         if perturbed.on:
             kept = self.noise.bit_generator.state
             perturbed = self._with_noise(perturbed, len(samples.x), self.noise)
             self.noise.bit_generator.state = kept
         sums = self._in_lanes(lanes, show, samples, perturbed, shown, np.arange(len(samples.x)), 0)
-        return sums, changes.sum(axis=0)
+        return sums, changes.sum(axis=0), perturbed
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
         if len(x) == 0:
             return float("nan"), float("nan")
         known = self._known
-        (total, wrong), _ = self._look(self._samples(x, y), learns=False, shown=self._shown(1), key=self.test_key)
+        (total, wrong), _, _ = self._look(self.samples(x, y), learns=False, shown=self._shown(1), key=self.test_key)
         self._known = known  # that of the training set, which is worth remembering
         return total / len(x), (wrong if self.plan.task == "classification" else total) / len(x)
 
@@ -291,25 +303,35 @@ class SpikingEngine:
         """
         n, known = len(x), self._known
         shown = self._shown(n)
-        _, changes = self._look(self._samples(x, y), learns=True, shown=shown, key=self.training_key)
+        _, changes, perturbed = self._look(self.samples(x, y), learns=True, shown=shown, key=self.training_key)
         self._known = known
         result = {}
         for key, value in self.shared.split(-changes / n).items():
             layer, name = key.rsplit(".", 1)
             result[f"{layer}.d{name}"] = value.astype(self.plan.dtype)
-        for index, row in enumerate(self.shared.layers):
-            lo = row[layout.UNITS]
-            result[f"layers.{index}.M"] = shown.received[:, lo : lo + row[layout.WIDTH]] / n
+        for index in range(self.plan.n_layers):
+            result[f"layers.{index}.M"] = shown.received[:, self.units(index)] / n
+        if perturbed.learns_feedback and not perturbed.ridge:
+            for route in self.plan.feedback:
+                units, source = self.units(route.layer), self.units(route.source)
+                E, wanted = shown.net[:, source], shown.change[:, None] * perturbed.noise[:, units]
+                B = self.params[f"layers.{route.layer}.B"]
+                result[f"layers.{route.layer}.dB"] = (E.T @ (E @ B - wanted) / n).astype(self.plan.dtype)
         return result
+
+    def units(self, layer: int) -> slice:
+        """A layer's part of everything that goes by unit."""
+        row = self.shared.layers[layer]
+        return slice(row[layout.UNITS], row[layout.UNITS] + row[layout.WIDTH])
 
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """Activity of every layer for one batch, (n_samples, n_post) each: spikes over those of an activity of 1."""
         known, shown = self._known, self._shown(len(x))
-        self._look(self._samples(x, y), learns=False, shown=shown, key=self.test_key)
+        self._look(self.samples(x, y), learns=False, shown=shown, key=self.test_key)
         self._known = known
         full = self.spiking.peak * self.spiking.test_ticks
-        spans = [(row[layout.UNITS], row[layout.UNITS] + row[layout.WIDTH]) for row in self.shared.layers]
-        return [(shown.spikes[:, lo:hi] / full).astype(self.plan.dtype) for lo, hi in spans]
+        parts = (shown.spikes[:, self.units(layer)] for layer in range(self.plan.n_layers))
+        return [(part / full).astype(self.plan.dtype) for part in parts]
 
     @property
     def operations(self) -> np.ndarray:

@@ -53,7 +53,7 @@ class After(NamedTuple):
     rate: float  # of bias for each spike too many
     share: float  # of a presentation in the mean
     mean: np.ndarray  # (units,) float64
-    bias_at: np.ndarray  # by layer, offset in the weights; -1 without
+    bias_at: np.ndarray  # by layer, offset in the weights; -1 where it does not learn
     decay: np.ndarray  # (Q,) factor by which weights shrink every DECAY_EVERY presentations
     span: np.ndarray  # (Q, 2) offsets of each projection's weights
 
@@ -174,8 +174,8 @@ def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
 
 
 @presentation_kernel
-def follow_up(synapses, teaching, perturbed, after, shown, row, m, presented):
-    """What follows a presentation: baseline, learned feedback, homeostasis, weight decay."""
+def follow_up(synapses, teaching, perturbed, after, shown, row, m):
+    """What follows a presentation: baseline, learned feedback, homeostasis."""
     if perturbed.on and not perturbed.clean:
         if perturbed.baseline[1] > 0:
             perturbed.baseline[0] += perturbed.baseline_rate * (shown.loss[row] - perturbed.baseline[0])
@@ -190,18 +190,24 @@ def follow_up(synapses, teaching, perturbed, after, shown, row, m, presented):
             inverse = perturbed.inverse[at : at + (n * n if perturbed.ridge else 0)]
             square = inverse.reshape(n, n) if perturbed.ridge else inverse.reshape(0, 1)
             learn_feedback(teaching, layer, wanted, shown.net[row], perturbed.rate, square, perturbed.ridge)
-        if after.homeostasis:
+        if after.homeostasis and after.bias_at[layer] >= 0:
             bias = synapses.weights[after.bias_at[layer] :]
             for j in range(width):
                 after.mean[lo + j] += (shown.spikes[row, lo + j] - after.mean[lo + j]) * after.share
                 bias[j] -= after.rate * max(0.0, after.mean[lo + j] - after.target)
-    if presented % DECAY_EVERY == 0:
-        for q in range(after.decay.size):
-            if after.decay[q] != 1.0:
-                part = synapses.weights[after.span[q, 0] : after.span[q, 1]]
-                factor = part.dtype.type(after.decay[q])
-                for k in range(part.size):
-                    part[k] *= factor
+
+
+@presentation_kernel
+def decay_weights(synapses, after):
+    """Weight decay, which is due once in `DECAY_EVERY` presentations."""
+    for q in range(after.decay.size):
+        if after.decay[q] != 1.0:
+            part = synapses.weights[after.span[q, 0] : after.span[q, 1]]
+            factor = part.dtype.type(after.decay[q])
+            for k in range(part.size):
+                part[k] *= factor
+            if synapses.minimum[q] > -np.inf:
+                raise_to(part, synapses.minimum[q])
 
 
 @presentation_kernel
@@ -210,7 +216,9 @@ def learn_online(net, show, samples, perturbed, after, shown, order, tick, numbe
     total, errors = 0.0, 0
     for m in range(order.size):
         loss, wrong, took = show_one(net, show, samples, perturbed, shown, 0, order[m], m, number + m, tick)
-        follow_up(net.synapses, net.teaching, perturbed, after, shown, 0, m, number + m + 1)
+        follow_up(net.synapses, net.teaching, perturbed, after, shown, 0, m)
+        if (number + m + 1) % DECAY_EVERY == 0:
+            decay_weights(net.synapses, after)
         total, errors, tick = total + loss, errors + wrong, tick + took
     return total, errors, tick
 

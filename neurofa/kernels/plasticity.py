@@ -117,12 +117,13 @@ def learn_at_spikes(circuit, cells, synapses, q, tick):
 
 
 @tick_kernel
-def faded(synapses, at, tick):
-    """Value of a trace in this tick."""
-    if synapses.fading.size == 0:
+def faded(synapses, at, tick, arrives):
+    """Value of a trace in this tick; it ends with the last entry of `fading`, unless a spike arrives just then."""
+    n = synapses.fading.size
+    if n == 0:
         return synapses.trace[at]
     age = tick - synapses.seen[at]
-    if age >= synapses.fading.size:
+    if age >= n or (age == n - 1 and not arrives):
         return synapses.trace.dtype.type(0)
     return synapses.trace[at] * synapses.fading[age]
 
@@ -140,7 +141,7 @@ def follow_spikes(circuit, cells, synapses, q, tick):
             synapses.n_active[q] += 1
             synapses.trace[at] = 1
         else:
-            synapses.trace[at] = faded(synapses, at, tick) + 1
+            synapses.trace[at] = faded(synapses, at, tick, True) + 1
         synapses.seen[at] = tick
 
 
@@ -155,7 +156,7 @@ def learn_by_traces(circuit, cells, synapses, q, tick):
         return
     for k in range(synapses.n_active[q]):
         i = synapses.active[base + k]
-        amount = faded(synapses, base + i, tick)
+        amount = faded(synapses, base + i, tick, False)
         if amount == 0:
             synapses.seen[base + i] = NEVER
             continue

@@ -73,14 +73,14 @@ def count_errors(cells, teaching, slot_start, n_spikes, aims, peak):
     row = teaching.layers[teaching.layers.shape[0] - 1]
     level = teaching.level[row[UNITS] : row[UNITS] + row[WIDTH]]
     events = teaching.events[row[UNITS] : row[UNITS] + row[WIDTH]]
-    for k in range(row[WIDTH]):
-        expected = peak * aims[k]
-        level[k] -= expected
-        teaching.total[k] -= expected
     for n in range(n_spikes):
         k = cells.spikes[slot_start + n]
         level[k] += 1.0
         teaching.total[k] += 1.0
+    for k in range(row[WIDTH]):
+        expected = peak * aims[k]
+        level[k] -= expected
+        teaching.total[k] -= expected
     emit(teaching, teaching.layers.shape[0] - 1, level, events, teaching.threshold)
 
 
@@ -118,11 +118,11 @@ def set_signal(teaching, label):
 
 @tick_kernel
 def fade(teaching, layer, modulator):
-    """Decay of a modulator, and the end of it."""
+    """Decay of a modulator."""
     if not teaching.active[layer]:
         return
     teaching.quiet[layer] += 1
-    if teaching.at_error or (teaching.forgotten > 0 and teaching.quiet[layer] >= teaching.forgotten):
+    if teaching.at_error:
         modulator[:] = 0
         teaching.active[layer] = False
     elif teaching.decay != 1.0:
@@ -195,6 +195,9 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
         if found:
             teaching.active[layer] = True
             teaching.quiet[layer] = 0
+        elif 0 < teaching.forgotten <= teaching.quiet[layer] and not held:
+            modulator[:] = 0
+            teaching.active[layer] = False
         if row[OWN_ERRORS]:
             events[:] = 0
             teaching.fired[layer] = False
@@ -237,9 +240,9 @@ def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed):
 @tick_kernel
 def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label, peak, tick):
     """Steps 4 to 6 of tick `k` of a presentation."""
-    fade_all(synapses, teaching)
     allowed = k >= teaching.start
     if allowed:
+        fade_all(synapses, teaching)
         p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
         slot = tick % circuit.ring
         at = circuit.ring * circuit.populations[p, FIRST] + slot * circuit.populations[p, SIZE]

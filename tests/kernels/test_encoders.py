@@ -76,7 +76,8 @@ def expected(x, kind, p, n_ticks, random_phase, key, number):
     """Pairs of tick and input, sorted: the encoders as docs/spiking.md has them."""
     events = []
     for i, value in enumerate(float(v) for v in x):
-        if value == 0:
+        # a product that is too small for a float is no rate
+        if value == 0 or (kind != LATENCY and p * value == 0):
             continue
         if kind == POISSON:
             ticks = poisson_ticks(p * value, n_ticks, key, number, i)
@@ -196,6 +197,8 @@ def test_the_least_phase_has_its_event_at_the_end_of_a_period():
 def test_the_extreme_draws_of_poisson():
     # u = 1 is an event in the first tick, whatever the rate; u = 2^-53 the longest gap
     assert encoded(np.ones(1), POISSON, 1e-6, 50, key=key_that_draws(MASK))[0][0] == 0
+    # but for a rate whose inverse is infinite, where the gap is not a number
+    assert encoded(np.array([5e-324]), POISSON, 1.0, 50, key=key_that_draws(MASK))[0].size == 0
     ticks, _ = encoded(np.ones(1), POISSON, 0.25, 200, key=key_that_draws(0))
     assert ticks[0] == math.floor(53 * math.log(2) / -math.log(0.75))
 

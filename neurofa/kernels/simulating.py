@@ -1,0 +1,73 @@
+"""Ticks of a circuit whose modulators are given: no errors, no presentations."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .circuit import EXTERNAL, FIRST, SIZE
+from .compiling import tick_kernel
+from .plasticity import plasticity
+from .presenting import tick_of_cells
+
+
+class Events(NamedTuple):
+    """External events of a run: those of tick k are ``[ptr[k]:ptr[k + 1]]``."""
+
+    ptr: np.ndarray  # (ticks + 1,) int64
+    population: np.ndarray  # int32
+    unit: np.ndarray  # within the population, int32
+
+
+class Log(NamedTuple):
+    """Spikes of the populations that are recorded."""
+
+    wanted: np.ndarray  # (P,) bool
+    tick: np.ndarray  # (room,) int64
+    unit: np.ndarray  # (room,) int32, over all populations
+    count: np.ndarray  # (1,) int64
+
+
+@tick_kernel
+def take_all_events(circuit, cells, events, k, tick):
+    """Put the external events of this tick where spikes of the tick before are."""
+    slot = (tick - 1) % circuit.ring
+    for p in range(circuit.populations.shape[0]):
+        if circuit.populations[p, EXTERNAL]:
+            cells.n_spikes[p, slot] = 0
+    for n in range(events.ptr[k], events.ptr[k + 1]):
+        p = events.population[n]
+        start = circuit.ring * circuit.populations[p, FIRST] + slot * circuit.populations[p, SIZE]
+        cells.spikes[start + cells.n_spikes[p, slot]] = events.unit[n]
+        cells.n_spikes[p, slot] += 1
+        cells.emitted[circuit.populations[p, FIRST] + events.unit[n]] += 1
+
+
+@tick_kernel
+def log_spikes(circuit, cells, log, k, tick):
+    """Note the spikes of this tick; external events are noted in their own tick."""
+    for p in range(circuit.populations.shape[0]):
+        if log.wanted[p]:
+            slot = (tick - circuit.populations[p, EXTERNAL]) % circuit.ring
+            first = circuit.populations[p, FIRST]
+            start = circuit.ring * first + slot * circuit.populations[p, SIZE]
+            for n in range(cells.n_spikes[p, slot]):
+                log.tick[log.count[0]] = k
+                log.unit[log.count[0]] = first + cells.spikes[start + n]
+                log.count[0] += 1
+
+
+@tick_kernel
+def advance(circuit, cells, synapses, events, log, quiet, learning, first, last, tick, reserve):
+    """Ticks first..last of a run whose tick 0 is at time `tick`; stops when the log may be too small for one more.
+
+    `quiet` is an empty array, `reserve` the most spikes that a tick can leave. Returns the tick it came to.
+    """
+    for k in range(first, last):
+        if log.count[0] + reserve > log.tick.size:
+            return k
+        take_all_events(circuit, cells, events, k, tick + k)
+        tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, quiet)
+        if learning:
+            plasticity(circuit, cells, synapses, tick + k)
+        log_spikes(circuit, cells, log, k, tick + k)
+    return last

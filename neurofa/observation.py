@@ -1,0 +1,141 @@
+"""A learning network watched while samples are shown to it: spikes, error events, membranes, modulators, weights."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .engines.spiking import SpikingEngine
+from .kernels import teaching as layout
+from .kernels.circuit import EXTERNAL, FIRST, SIZE
+from .kernels.encoders import encode
+from .kernels.online import aim
+from .kernels.presenting import begin, run_ticks
+from .recorder import MAX_EVENTS, Record, Recorder
+from .recording import Recording
+from .rules import lower
+from .rules.feedback import FOLLOWS
+from .run import require_kinds
+from .spec import Model, Network, Rule, Spiking
+from .spec.errors import require
+
+OWN = ("fixed", "offset", "learned")  # feedback that does not follow from W alone
+
+
+def observe(
+    net: Network | Model,
+    rule: Rule,
+    params: Mapping[str, np.ndarray] | None,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    spiking: Spiking | None = None,
+    learn: bool = True,
+    record: Sequence[Record] | None = None,
+    seed: int = 0,
+) -> Recording:
+    """Show samples one after the other, and record.
+
+    Parameters
+    ----------
+    net, rule
+        As for `neurofa.train`.
+    params
+        Parameters to begin with, as `neurofa.train` leaves them; drawn by `seed` if None.
+    x, y
+        Samples (n, n_inputs) in [0, 1], and labels (n,) or targets (n, n_outputs).
+    spiking
+        Takes the place of the model's.
+    learn
+        Whether synapses change as in training; else only the forward pass runs.
+    record
+        What to record; populations are ``input``, ``layers.0`` ... and ``bias``, connections ``layers.0.W``,
+        ``layers.0.b`` ... . All spikes unless given. Error events are always recorded.
+    seed
+        Of the encoder, and of what is drawn.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    InputError
+        As `neurofa.train`, and for records that name what is not there or take too much memory.
+    """
+    require_kinds(net, rule)
+    model = net if isinstance(net, Model) else Model(net)
+    network, _, rule = model.for_rule(rule)
+    chosen = spiking or model.spiking_for(rule)
+    given = dict(params or {})
+    if FOLLOWS.get(rule.feedback_source.source) not in OWN:
+        given = {key: value for key, value in given.items() if not key.endswith(".B")}
+    engine = SpikingEngine(lower(network, rule, seed, params=given), chosen, seed=seed, threads=1)
+    require(
+        not (learn and engine.perturbed.on),
+        f"rule {rule.name!r} learns after a presentation, from its loss; observe it with learn=False",
+    )
+    x = np.atleast_2d(x).reshape(len(np.atleast_2d(x)), -1)
+    names = engine.shared.circuit.names
+    records = [Record("spikes", name) for name in names] if record is None else list(record)
+    return _record(engine, x, np.atleast_1d(y), learn, records)
+
+
+def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, records: list[Record]) -> Recording:
+    """Run tick by tick."""
+    shared, net, K = engine.shared, engine.learner, engine.spiking.ticks
+    samples, show = engine.samples(x, y), engine.show._replace(learns=learn)
+    engine.set_rates(engine.spiking.training.rates(engine.plan.n_layers))
+    total = len(x) * K
+    recorder = Recorder(shared.circuit, shared.built, [r for r in records if r.variable != "spikes"], total)
+    names = shared.circuit.names
+    spikes: dict[str, list[tuple[int, np.ndarray]]] = {r.of: [] for r in records if r.variable == "spikes"}
+    for name in spikes:
+        require(name in names, f"recorded population {name!r} is unknown; choose one of: {', '.join(names)}")
+    errors: dict[int, list[tuple[int, int, int]]] = {}
+    quiet, count = np.zeros(0, engine.plan.dtype), 0
+    for n in range(len(x)):
+        label, start = aim(samples, n), n * K
+        begin(net.circuit, net.cells, net.synapses, net.teaching, net.resting, show.fresh, start)
+        inputs = net.inputs
+        encode(
+            samples.x[n], inputs.kind, inputs.peak, K, inputs.random_phase, inputs.key, n,
+            inputs.ptr, inputs.index, inputs.scratch,
+        )  # fmt: skip
+        for k in range(K):
+            run_ticks(net, show, quiet, samples.aims, label, k, k + 1, start)
+            tick = start + k
+            for name, found in spikes.items():
+                p = names.index(name)
+                row = net.circuit.populations[p]
+                slot = (tick - row[EXTERNAL]) % net.circuit.ring
+                at = net.circuit.ring * row[FIRST] + slot * row[SIZE]
+                units = net.cells.spikes[at : at + net.cells.n_spikes[p, slot]].astype(np.int64)
+                count += len(units)
+                found.append((tick, units))
+            require(count <= MAX_EVENTS, f"more than {MAX_EVENTS:,} spikes to record; show fewer samples")
+            for layer in np.flatnonzero(net.teaching.fired) if learn and k >= net.teaching.start else ():
+                events = net.teaching.events[engine.units(layer)]
+                errors.setdefault(int(layer), []).extend(
+                    (tick, int(k_), int(events[k_])) for k_ in np.flatnonzero(events)
+                )
+            recorder.take(net.cells, net.synapses, tick, tick)
+    return Recording(
+        dt_ms=engine.spiking.dt_ms,
+        ticks=total,
+        spikes={name: _events(found) for name, found in spikes.items()},
+        errors={
+            f"layers.{layer}": tuple(np.array(errors.get(layer, np.zeros((0, 3))), np.int64).reshape(-1, 3).T)
+            for layer in range(engine.plan.n_layers)
+            if layer == engine.plan.n_layers - 1 or shared.layers[layer, layout.OWN_ERRORS]
+        },
+        traces=recorder.traces(),
+        onsets=K * np.arange(len(x)),
+        labels=samples.labels.copy(),
+        sizes={p.name: p.size for p in shared.circuit.populations},
+    )
+
+
+def _events(found: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Ticks and units of spikes that were noted tick by tick."""
+    ticks = np.concatenate([np.zeros(0, np.int64), *(np.full(len(units), tick) for tick, units in found)])
+    return ticks, np.concatenate([np.zeros(0, np.int64), *(units for _, units in found)])

@@ -1,0 +1,111 @@
+"""What is recorded while a circuit or a network runs, and the memory that it may take."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .engines.circuits import Built, Circuit
+from .kernels import circuit as codes
+from .kernels.circuit import Cells
+from .kernels.neurons import wake
+from .kernels.plasticity import Synapses
+from .recording import VARIABLES, Trace
+from .spec.errors import require, require_choice
+
+MAX_BYTES = 2**30
+MAX_EVENTS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """Something to record, at the end of a tick (of a membrane: after its reset).
+
+    Parameters
+    ----------
+    variable
+        ``spikes``; ``v`` (membrane), ``threshold``, ``current``, ``drive`` (low-passed) or ``modulator`` of a population; or
+        ``weights`` of a connection.
+    of
+        Name of the population or connection.
+    units
+        Which ones (None: all); of ``weights``, positions in the flattened matrix.
+    every_ms
+        Interval (None: every tick). Modulators without memory last one tick and are missed by a longer one.
+    """
+
+    variable: str
+    of: str
+    units: Sequence[int] | None = None
+    every_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("record variable", self.variable, ("spikes", *VARIABLES))
+        require(
+            self.every_ms is None or self.every_ms > 0,
+            f"record every_ms is {self.every_ms}; it must be positive, or None",
+        )
+
+
+class Recorder:
+    """Traces of a run of `n_ticks` ticks; spikes are recorded elsewhere.
+
+    Raises
+    ------
+    InputError
+        If a record names what is not there, or the traces would take more than `MAX_BYTES`.
+    """
+
+    def __init__(self, circuit: Circuit, built: Built, records: Sequence[Record], n_ticks: int) -> None:
+        self.circuit, self.built, self.taken = circuit, built, []
+        total = 0
+        for record in records:
+            names = [c.name for c in circuit.connections] if record.variable == "weights" else circuit.names
+            what = "connection" if record.variable == "weights" else "population"
+            require_choice(f"recorded {what}", record.of, names)
+            index = names.index(record.of)
+            size = int(np.diff(built.spans[index])[0]) if what == "connection" else circuit.populations[index].size
+            units = np.arange(size) if record.units is None else np.asarray(record.units, np.int64)
+            inside = units.size > 0 and units.min() >= 0 and units.max() < size
+            require(bool(inside), f"recorded units of {record.of!r} must be from 0 to {size - 1}")
+            every = 1 if record.every_ms is None else max(1, math.floor(record.every_ms / circuit.dt_ms + 0.5))
+            rows = -(-n_ticks // every)
+            total += rows * len(units) * built.resting.itemsize
+            require(
+                total <= MAX_BYTES,
+                f"recording {record.variable} of {record.of!r} takes more than {MAX_BYTES / 2**30:g} GiB; "
+                "give fewer units, a longer every_ms, or run in pieces",
+            )
+            self.taken.append((record, index, units, every, np.zeros((rows, len(units)), built.resting.dtype)))
+        self.every = math.gcd(*(taken[3] for taken in self.taken)) if self.taken else 0
+
+    def take(self, cells: Cells, synapses: Synapses, k: int, tick: int) -> None:
+        """Record what is due at the end of tick `k` of the run."""
+        for record, index, units, every, values in self.taken:
+            if k % every == 0:
+                values[k // every] = self.read(record, index, units, cells, synapses, tick)
+
+    def read(
+        self, record: Record, index: int, units: np.ndarray, cells: Cells, synapses: Synapses, tick: int
+    ) -> np.ndarray:
+        """The present values of a record."""
+        if record.variable == "weights":
+            return synapses.weights[self.built.spans[index, 0] + units]
+        at = self.built.first[record.of] + units
+        if record.variable == "modulator":
+            return synapses.modulator[at]
+        # a sleeping population is brought up to date on a copy, so that recording changes nothing
+        state = {name: getattr(cells, name).copy() for name in ("v", "current", "raised", "drive", "post", "clock")}
+        seen = cells._replace(**state)
+        wake(self.built.tables, seen, index, tick, False)
+        if record.variable == "threshold":
+            return self.built.tables.reals[index, codes.THRESHOLD] + seen.raised[at]
+        return {"v": seen.v, "current": seen.current, "drive": seen.drive}[record.variable][at]
+
+    def traces(self) -> dict[tuple[str, str], Trace]:
+        """What was recorded."""
+        return {
+            (record.variable, record.of): Trace(every * np.arange(len(values)), units, values)
+            for record, _, units, every, values in self.taken
+        }

@@ -1,0 +1,212 @@
+"""Circuits of spiking neurons, run for as long as one likes: the library behind the learning networks."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .engines.circuits import Circuit, Connection, Population, Sparse, build, new_cells, new_synapses
+from .kernels.simulating import Events, Log, advance
+from .recorder import MAX_EVENTS, Record, Recorder
+from .recording import Recording
+from .spec.errors import require, require_choice
+from .spec.training import PRECISIONS
+
+__all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
+
+
+class Simulation:
+    """A circuit with its state.
+
+    Parameters
+    ----------
+    circuit
+        Populations and connections.
+    precision
+        ``float32`` or ``float64``.
+
+    Attributes
+    ----------
+    weights
+        By connection: a view of its weights, a matrix if it is all-to-all, else one value for each synapse.
+    modulators
+        By population: the third factor of its plastic synapses, (size,), which stays what it is set to.
+    spike_counts
+        By population: spikes of each neuron so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurofa as nf
+    >>> cell = nf.Population("cell", 1, nf.Neuron("lif", tau_m_ms=10.0))
+    >>> circuit = nf.Circuit((nf.Population("in", 1), cell), (nf.Connection("in", "cell", np.array([[0.6]])),))
+    >>> simulation = nf.Simulation(circuit)
+    >>> recording = simulation.run(20.0, {"in": ([3, 4], [0, 0])}, record=(nf.Record("spikes", "cell"),))
+    >>> recording.spikes["cell"][0].tolist()
+    [4]
+    """
+
+    def __init__(self, circuit: Circuit, precision: str = "float32") -> None:
+        require_choice("precision", precision, PRECISIONS)
+        self.circuit, self.built = circuit, build(circuit, np.dtype(precision))
+        self.cells, self.tick = new_cells(self.built), 0
+        rates = [connection.learning_rate or 0.0 for connection in circuit.connections]
+        self.synapses = new_synapses(self.built, self.built.weights, rate=np.array(rates, precision))
+        self.learning = any(connection.learning_rate is not None for connection in circuit.connections)
+        self.weights: dict[str, np.ndarray] = {}
+        for connection, (lo, hi) in zip(circuit.connections, self.built.spans, strict=True):
+            shape = circuit.population(connection.pre).size, circuit.population(connection.post).size
+            sparse = hasattr(connection.weights, "tocsr") or isinstance(connection.weights, Sparse)
+            self.weights[connection.name] = (
+                self.built.weights[lo:hi] if sparse else self.built.weights[lo:hi].reshape(shape)
+            )
+        self.modulators = self._by_population(self.synapses.modulator)
+        self.spike_counts = self._by_population(self.cells.emitted)
+
+    def _by_population(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        return {p.name: values[self.built.first[p.name] :][: p.size] for p in self.circuit.populations}
+
+    @property
+    def synops(self) -> dict[str, int]:
+        """Synaptic operations so far, by kind."""
+        forward, feedback, update = (int(n) for n in self.cells.operations)
+        return {"forward": forward, "feedback": feedback, "update": update}
+
+    def run(
+        self,
+        duration_ms: float,
+        events: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]] | None = None,
+        record: Sequence[Record] = (),
+    ) -> Recording:
+        """Go on for a while.
+
+        Parameters
+        ----------
+        duration_ms
+            The nearest whole number of ticks.
+        events
+            For external populations: ticks (counted from the start of this run) and units.
+        record
+            What to record.
+
+        Returns
+        -------
+        Recording
+
+        Raises
+        ------
+        InputError
+            For events outside of the run or the population, and for records that name what is not there or take too
+            much memory.
+        """
+        n_ticks = int(np.floor(duration_ms / self.circuit.dt_ms + 0.5))
+        require(n_ticks >= 0, f"duration_ms is {duration_ms}; it must not be negative")
+        given = self._events(events or {}, n_ticks)
+        recorder = Recorder(self.circuit, self.built, [r for r in record if r.variable != "spikes"], n_ticks)
+        log = self._log([r for r in record if r.variable == "spikes"], n_ticks)
+        reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
+        ticks, units, k = [], [], 0
+        nothing, total = np.zeros(0, self.built.resting.dtype), 0
+        while k < n_ticks:
+            every = recorder.every
+            stop = min(n_ticks, -(-k // every) * every + 1) if every else n_ticks  # the next tick that is recorded
+            reached = advance(
+                self.built.tables,
+                self.cells,
+                self.synapses,
+                given,
+                log,
+                nothing,
+                self.learning,
+                k,
+                stop,
+                self.tick,
+                reserve,
+            )
+            if reached > k and every and (reached - 1) % every == 0:
+                recorder.take(self.cells, self.synapses, reached - 1, self.tick + reached - 1)
+            if reached < stop or reached == n_ticks:
+                n = int(log.count[0])
+                ticks.append(log.tick[:n].copy())
+                units.append(log.unit[:n].astype(np.int64))
+                log.count[0], total = 0, total + n
+                self.tick, kept = self.tick + (reached if total > MAX_EVENTS else 0), total <= MAX_EVENTS
+                require(
+                    kept,
+                    f"more than {MAX_EVENTS:,} spikes by tick {reached}; record fewer populations, or run in pieces",
+                )
+            k = reached
+        self.tick += n_ticks
+        return self._recording(n_ticks, log, ticks, units, recorder)
+
+    def _events(self, events: Mapping[str, tuple], n_ticks: int) -> Events:
+        """Events of all external populations, by tick."""
+        ticks, units, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+        for name, (when, which) in events.items():
+            require_choice(
+                "population with events", name, [p.name for p in self.circuit.populations if p.neuron is None]
+            )
+            when, which = np.asarray(when), np.asarray(which)
+            size, index = self.circuit.population(name).size, self.circuit.names.index(name)
+            require(
+                when.shape == which.shape and when.ndim == 1 and when.dtype.kind in "iu" and which.dtype.kind in "iu",
+                f"events of {name!r} must be two rows of whole numbers of one length: ticks and units",
+            )
+            inside = not when.size or (
+                when.min() >= 0 and when.max() < n_ticks and which.min() >= 0 and which.max() < size
+            )
+            require(bool(inside), f"events of {name!r} must be in ticks 0 to {n_ticks - 1} and units 0 to {size - 1}")
+            ticks.append(when.astype(np.int64))
+            units.append(which.astype(np.int32))
+            places.append(np.full(len(when), index, np.int32))
+        when, which, place = np.concatenate(ticks), np.concatenate(units), np.concatenate(places)
+        order = np.lexsort((which, place, when))
+        when, which, place = when[order], which[order], place[order]
+        double = (np.diff(when) == 0) & (np.diff(place) == 0) & (np.diff(which) == 0)
+        require(not double.any(), "two events of one unit fall into one tick; give each once")
+        return Events(np.searchsorted(when, np.arange(n_ticks + 1)).astype(np.int64), place, which)
+
+    def _log(self, records: Sequence[Record], n_ticks: int) -> Log:
+        names = self.circuit.names
+        for record in records:
+            require_choice("recorded population", record.of, names)
+        wanted = np.array([any(record.of == name for record in records) for name in names])
+        room = sum(p.size for p, is_wanted in zip(self.circuit.populations, wanted, strict=True) if is_wanted)
+        room = max(2 * room, 1_000_000) if room else 0
+        return Log(wanted, np.zeros(room, np.int64), np.zeros(room, np.int32), np.zeros(1, np.int64))
+
+    def _recording(
+        self, n_ticks: int, log: Log, ticks: list[np.ndarray], units: list[np.ndarray], recorder: Recorder
+    ) -> Recording:
+        when = np.concatenate([*ticks, np.zeros(0, np.int64)])
+        which = np.concatenate([*units, np.zeros(0, np.int64)])
+        spikes = {}
+        for population, wanted in zip(self.circuit.populations, log.wanted, strict=True):
+            if wanted:
+                first = self.built.first[population.name]
+                mine = (which >= first) & (which < first + population.size)
+                spikes[population.name] = when[mine], which[mine] - first
+        none = np.zeros(0, np.int64)
+        sizes = {p.name: p.size for p in self.circuit.populations}
+        return Recording(self.circuit.dt_ms, n_ticks, spikes, {}, recorder.traces(), none, none, sizes)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the simulation needs to go on from here, as copies."""
+        arrays = {f"cells.{name}": np.array(value) for name, value in self.cells._asdict().items()}
+        for name in ("weights", "modulator"):
+            arrays[f"synapses.{name}"] = np.array(getattr(self.synapses, name))
+        return arrays | {"tick": np.array(self.tick)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a saved state.
+
+        Raises
+        ------
+        InputError
+            If an array is missing or has another shape.
+        """
+        for key, value in self.state().items():
+            fits = key in state and state[key].shape == value.shape
+            require(fits, f"{key!r} is missing from the state or has another shape; it is of another circuit")
+        for part, name in (key.split(".") for key in self.state() if key != "tick"):
+            getattr(self.cells if part == "cells" else self.synapses, name)[...] = state[f"{part}.{name}"]
+        self.tick = int(state["tick"])
