@@ -248,7 +248,7 @@ class NaiveNetwork:
         for layer in range(self.last, -1, -1):
             M, route = self.M[layer], self.routes.get(layer)
             if layer == self.last:
-                self.receive(layer, n_output.astype(float), any(n_output != 0), shown)
+                self.receive(layer, [(1, n_output)] if any(n_output != 0) else [], shown)
             elif route is not None and route.source == self.last and s is not None:
                 B = self.B(layer)
                 self.feedback += sum(1 for k in range(len(s)) if s[k] != self.s_before[k]) * widths[layer]
@@ -257,24 +257,27 @@ class NaiveNetwork:
                 shown.received[layer] = M.copy()
             elif route is not None:
                 B, n = self.B(layer), events[route.source]
-                received = [sum(n[k] * B[k, j] for k in range(len(n)) if n[k] != 0) for j in range(widths[layer])]
+                received = [(n[k], B[k]) for k in range(len(n)) if n[k] != 0]
                 self.feedback += int(sum(abs(n))) * widths[layer]
-                self.receive(layer, received, any(n != 0), shown)
+                self.receive(layer, received, shown)
             if self.plan.route == "sequential" and 1 <= layer < self.last:
                 events[layer] = self.hidden_errors(t, layer, shown)
         if s is not None:
             self.s_before = s
 
-    def receive(self, layer, received, reached, shown):
-        """Modulators of a layer decay and receive events; those that nothing has reached for long are set to 0."""
+    def receive(self, layer, received, shown):
+        """Modulators of a layer decay and receive events, pairs of a number and a row, one after the other; a layer
+        that nothing has reached for long is set to 0."""
         tau = self.spiking.tau_mod_ms
         d = 1.0 if tau == math.inf else math.exp(-self.dt / tau)
         for j in range(self.n(layer)):
-            self.M[layer][j] = self.M[layer][j] * d + received[j]
-            self.silent[layer][j] = 0 if reached else self.silent[layer][j] + 1
+            self.M[layer][j] = self.M[layer][j] * d
+            for number, row in received:
+                self.M[layer][j] += number * row[j]
+                shown.received[layer][j] += number * row[j]
+            self.silent[layer][j] = 0 if received else self.silent[layer][j] + 1
             if 0 < d < 1 and self.silent[layer][j] >= math.ceil(16 * tau / self.dt):
                 self.M[layer][j] = 0.0
-            shown.received[layer][j] += received[j]
 
     def hidden_errors(self, t, layer, shown):
         """Events of a hidden layer's error neurons."""

@@ -176,7 +176,7 @@ def _reals(population: Population, dt_ms: float) -> list[float]:
     return row
 
 
-def _integers(population: Population, first: int, dt_ms: float, plastic: bool, post_one: bool) -> list[int]:
+def _integers(population: Population, first: int, dt_ms: float, gated: bool, post_one: bool) -> list[int]:
     """A row of `Tables.populations`."""
     n = population.neuron or Neuron("if")
     row = [0] * codes.POPULATION_COLUMNS
@@ -184,7 +184,7 @@ def _integers(population: Population, first: int, dt_ms: float, plastic: bool, p
     row[codes.EXTERNAL], row[codes.SUBTRACT] = population.neuron is None, n.reset == "subtract"
     row[codes.REFRACTORY] = math.ceil(n.refractory_ms / dt_ms - 1e-9)
     row[codes.ADAPTS] = n.threshold_step > 0
-    row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if plastic else codes.NO_POST
+    row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if gated else codes.NO_POST
     row[codes.SLEEPS] = population.drive == 0
     return row
 
@@ -208,7 +208,14 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
     return given
 
 
-def build(circuit: Circuit, dtype: np.dtype, update: int = codes.AT_SPIKE, ones: Sequence[str] = ()) -> Built:
+def build(
+    circuit: Circuit,
+    dtype: np.dtype,
+    update: int = codes.AT_SPIKE,
+    *,
+    ones: Sequence[str] = (),
+    gates: Sequence[str] = (),
+) -> Built:
     """Lay a circuit out in flat arrays.
 
     Parameters
@@ -221,18 +228,22 @@ def build(circuit: Circuit, dtype: np.dtype, update: int = codes.AT_SPIKE, ones:
         Code of when plastic synapses change.
     ones
         Populations whose post factor is 1.
+    gates
+        Populations whose post factor is needed, beside those that plastic synapses end on.
 
     Raises
     ------
     InputError
         If weights do not fit the populations, or are not finite.
     """
-    plastic = {c.post for c in circuit.connections if c.learning_rate is not None}
+    gated = {*gates, *(c.post for c in circuit.connections if c.learning_rate is not None)}
     first, at = {}, 0
     for population in circuit.populations:
         first[population.name], at = at, at + population.size
     integers = [
-        _integers(p, first[p.name], circuit.dt_ms, p.name in plastic, p.name in ones) for p in circuit.populations
+        _integers(p, first[p.name], circuit.dt_ms, p.name in gated, p.name in ones)
+        for p in circuit.populations
+
     ]
     rows, spans, parts, indptrs, indices = [], [], [], [], []
     w_at = ptr_at = index_at = trace_at = 0
@@ -262,7 +273,7 @@ def build(circuit: Circuit, dtype: np.dtype, update: int = codes.AT_SPIKE, ones:
         reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
         projections=np.array(rows, np.int64).reshape(-1, codes.PROJECTION_COLUMNS),
         indptr=np.concatenate([*indptrs, np.zeros(0, np.int64)]),
-        index=np.concatenate([*indices, np.zeros(0, np.int32)]),
+        index=indices[0] if len(indices) == 1 else np.concatenate([*indices, np.zeros(0, np.int32)]),
         ring=1 + max([row[codes.DELAY] for row in rows], default=1),
     )
     resting = np.zeros(at, dtype)
@@ -270,7 +281,9 @@ def build(circuit: Circuit, dtype: np.dtype, update: int = codes.AT_SPIKE, ones:
         neuron = population.neuron or Neuron("if")
         start = neuron.v_leak if population.v_init is None else population.v_init
         resting[first[population.name] :][: population.size] = start
-    weights = np.concatenate([*parts, np.zeros(0, dtype)])
+    # static weights of a single connection are taken as they are: a copy would double the memory of a large network
+    alone = len(parts) == 1 and rows[0][codes.PLASTIC] == codes.STATIC
+    weights = parts[0] if alone else np.concatenate([*parts, np.zeros(0, dtype)])
     return Built(tables, weights, resting, np.array(spans, np.int64).reshape(-1, 2), first)
 
 

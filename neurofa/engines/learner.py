@@ -76,7 +76,8 @@ class Shared:
         """Lay a plan out, with its parameters in place."""
         circuit = circuit_of(plan, spiking)
         update = codes.AT_ERROR if spiking.update == "error" else codes.AT_SPIKE
-        built = build(circuit, plan.dtype, update, (f"layers.{plan.n_layers - 1}",))
+        last, sources = f"layers.{plan.n_layers - 1}", {f"layers.{route.source}" for route in plan.feedback}
+        built = build(circuit, plan.dtype, update, ones=(last,), gates=tuple(sources))
         if plan.signal == "loss_change":  # which acts once a presentation, by traces
             table = built.tables.projections
             hidden = (table[:, codes.TARGET] < plan.n_layers) & (table[:, codes.PLASTIC] != codes.STATIC)

@@ -161,6 +161,7 @@ def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
         for k in range(n_source):
             for i in range(n_source):
                 inverse[k, i] -= gain[k] * gain[i] / norm
+        for k in range(n_source):
             gain[k] /= norm
     else:
         for k in range(n_source):

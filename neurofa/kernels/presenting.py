@@ -6,7 +6,7 @@ import numpy as np
 
 from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circuit, deliver
 from .compiling import tick_kernel
-from .neurons import copy_to, integrate
+from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
 from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
 
@@ -145,8 +145,10 @@ def present(net, show, noise, aims, label, middle, tick):
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
     begin(circuit, cells, net.synapses, teaching, net.resting, show.fresh, tick)
     run_ticks(net, show, noise, aims, label, 0, show.n_ticks, tick)
+    output = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
+    wake(circuit, cells, output, tick + show.n_ticks - 1, show.learns or show.traces)
     loss, wrong = judge(circuit, cells, teaching, aims, label, peak, show.n_ticks)
     if aims.size == 1:
-        unit = circuit.populations[teaching.layers[teaching.layers.shape[0] - 1, POPULATION], FIRST]
+        unit = circuit.populations[output, FIRST]
         wrong = judge_single(cells, unit, middle, label, peak, show.n_ticks)
     return loss, wrong
