@@ -62,7 +62,7 @@ def version_option(
 def train(
     model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")],
     rule: Annotated[str, typer.Option(help="A rule of `neurofa rules`, or SIGNAL/ROUTE/FEEDBACK.")] = "bp",
-    mode: Annotated[str, typer.Option(help="rate: the dense engine.")] = "rate",
+    mode: Annotated[str, typer.Option(help="rate (dense) or spiking (event-driven).")] = "rate",
     epochs: Epochs = None,
     seed: Seed = 0,
     data: DataName = None,
@@ -150,13 +150,14 @@ def compare(
     model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")] = "digits",
     rules: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "bp,fa,dfa,drtp",
     data: DataName = None,
+    modes: Annotated[str, typer.Option(help="Modes, separated by commas.")] = "rate,spiking",
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 3,
     epochs: Epochs = None,
     out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in --out, or the newest comparison here.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train several rules from the same initial weights; leaves a table and a figure.
+    """Train several rules in rate and in spiking mode from the same initial weights; leaves a table and a figure.
 
     Example: neurofa compare digits --rules bp,fa,dfa,drtp,sign_fa --seeds 5
     """
@@ -174,11 +175,12 @@ def compare(
     _check_folder(folder, RUNS, resume, overwrite)
     if overwrite:
         shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
-    total = len(chosen) * seeds
+    chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
+    total = len(chosen) * seeds * len(chosen_modes)
     with reporting(total, _opening(folder, out)) as reporter:
         comparison = run_comparison(
             described, chosen, lambda seed: load_data(described.data, seed=seed),
-            seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
+            modes=chosen_modes, seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
             progress=lambda n, name, p: reporter.show(
                 n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
             ),
@@ -340,6 +342,25 @@ def bench_rate(
     from .bench.rate import run_benchmark
 
     run_benchmark(network, rule.split(","), batch, optimiser, pairs, threads, out)
+
+
+@bench_app.command("spiking")
+def bench_spiking(
+    workload: Annotated[str, typer.Option(help="w1, w2, loop or memory.")] = "loop",
+    size: Annotated[int | None, typer.Option(min=1, help="Milliseconds of w1, samples of w2 and loop.")] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Timings; medians are printed.")] = 7,
+    peer: Annotated[
+        bool, typer.Option("--peer", help="In turn with Brian2 C++ standalone (needs a compiler).")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
+) -> None:
+    """Time the spiking engine on one core.
+
+    Example: neurofa bench spiking --workload w2
+    """
+    from .bench.spiking import run_spiking_benchmark
+
+    run_spiking_benchmark(workload, size=size, pairs=pairs, peer=peer, out=out)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .io.data import Data
 from .io.results import environment, write_results, write_table
-from .run import CHECKPOINT, Diverged, Progress, Run, train
+from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_mode, train
 from .spec import Model, Rule
 from .spec.errors import require
 
@@ -35,7 +35,7 @@ def compare(
     rules: Sequence[Rule],
     load: Callable[[int], Data],
     *,
-    modes: Sequence[str] = ("rate",),
+    modes: Sequence[str] = MODES,
     seeds: Sequence[int] = (0, 1, 2),
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -82,6 +82,8 @@ def compare(
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
     require(len(rules) > 0 and len(seeds) > 0, "there is nothing to compare; give at least one rule and one seed")
+    for mode in modes:
+        require_mode(mode)
     for rule in rules:
         check(model.for_rule(rule)[0], rule)
     runs: list[Run] = []
@@ -137,6 +139,8 @@ def final_note(model: Model, runs: Sequence[Run]) -> str:
     notes = []
     for run in runs:
         training, epochs = model.for_rule(run.rule)[1], int(run.history.sizes["epoch"])
+        if run.mode == "spiking":
+            training = model.spiking_for(run.rule).training
         last = min(training.report_last, epochs)
         if epochs and training.early_stopping is not None:
             notes.append("best epoch")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .engines.rate import RateEngine
+from .engines import MODES, new_engine
 from .io.data import Data
 from .io.results import environment
-from .rules import PRESETS, Params, Plan, freeze
-from .spec import Model, Network, Rule, Training
+from .rules import PRESETS, Params, freeze
+from .spec import Model, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require, require_choice
 from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["CHECKPOINT", "MODES", "Diverged", "Progress", "Run", "train", "updates"]
-
-MODES = ("rate",)
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,8 @@ class Run:
     seconds
         Wall time of training and evaluation, earlier parts of a resumed run included.
     synops_per_sample
-        Multiply-accumulates per training sample: forward, feedback and update.
+        Synaptic operations per training sample, forward, feedback and update: multiply-accumulates in rate mode,
+        counted events in spiking mode.
     rule, mode, seed
         What was run.
     """
@@ -62,6 +61,8 @@ def updates(
     y: np.ndarray,
     mode: str = "rate",
     seed: int = 0,
+    *,
+    spiking: Spiking | None = None,
 ) -> dict[str, np.ndarray]:
     """A rule's raw update for one batch, before any optimiser: a pure function.
 
@@ -80,9 +81,11 @@ def updates(
     x, y
         Inputs (n_samples, n_inputs) and labels (n_samples,), or targets (n_samples, n_outputs) of a regression.
     mode
-        ``rate``.
+        ``rate`` or ``spiking``.
     seed
-        Of the injected noise, for rules that need it.
+        Of the injected noise, for rules that need it, and of the encoder.
+    spiking
+        In spiking mode, takes the place of the model's.
 
     Returns
     -------
@@ -90,7 +93,8 @@ def updates(
         ``layers.l.dW`` and ``layers.l.db`` in the gradient's place (W <- W - eta dW), averaged over the
         batch; ``layers.l.M`` (n_samples, n_post), the modulatory signal with its 1/n_samples; for
         feedback learned by the gradient estimator also ``layers.l.dB``. In float64 if all params are
-        float64, else in float32.
+        float64, else in float32. In spiking mode what docs/spiking.md says: weights do not change while
+        samples are shown, and dW and M are in units of error events.
 
     Raises
     ------
@@ -112,13 +116,15 @@ def updates(
     """
     require_mode(mode)
     require_kinds(net, rule)
+    chosen = spiking or (net.spiking_for(rule) if isinstance(net, Model) else Spiking())
     if isinstance(net, Model):
         net, _, rule = net.for_rule(rule)
     x, y = np.atleast_1d(x), np.atleast_1d(y)
     require(len(x) > 0 and len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
     batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
     check_data(net, batch)
-    engine = RateEngine(freeze(net, rule, params), batch_size=len(x), seed=seed, threads=1)
+    chosen = replace(chosen, reset_state=True, homeostasis=None)
+    engine = new_engine(mode, freeze(net, rule, params), chosen, batch_size=len(x), seed=seed, threads=1)
     return engine.updates(
         x.reshape(len(x), -1), batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
     )
@@ -150,15 +156,6 @@ def require_known_rules(model: Model, rule: Rule) -> None:
             require_choice(f"rule of the model {model.title!r}:", name, sorted({*PRESETS, rule.name}))
 
 
-def synops_per_sample(plan: Plan) -> float:
-    """Multiply-accumulates for one training sample: forward, feedback, update (and a noisy pass and B's update)."""
-    forward = sum(p.n_pre * p.n_post for p in plan.projections)
-    through = sum(plan.sizes[r.source + 1] * plan.sizes[r.layer + 1] for r in plan.feedback)
-    learned = sum(plan.sizes[r.source + 1] * plan.sizes[r.layer + 1] for r in plan.feedback if r.follow == "learned")
-    passes = 1 if plan.perturbation is None else 2
-    return passes * forward + through + 2 * learned + sum(p.n_pre * p.n_post for p in plan.projections if p.plastic)
-
-
 def train(
     net: Network | Model,
     rule: Rule,
@@ -168,6 +165,7 @@ def train(
     *,
     epochs: int | None = None,
     training: Training | None = None,
+    spiking: Spiking | None = None,
     params: Mapping[str, np.ndarray] | None = None,
     probe_every: int | None = None,
     augment: tuple[str, ...] | None = None,
@@ -189,13 +187,15 @@ def train(
     data
         From `neurofa.load_data`, or a `Data` of your own.
     mode
-        ``rate``.
+        ``rate`` or ``spiking``.
     seed
         The one seed: initial W and b are the same for every rule, the order of samples too.
     epochs
         Takes the place of the protocol's number of epochs.
     training
-        Takes the place of the model's protocol.
+        Takes the place of the model's protocol (in spiking mode: of the one in `Spiking.training`).
+    spiking
+        In spiking mode, takes the place of how the model runs on spikes.
     params
         Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`.
     probe_every
@@ -234,7 +234,8 @@ def train(
     model = net if isinstance(net, Model) else Model(net)
     require_known_rules(model, rule)
     network, protocol, rule = model.for_rule(rule)
-    protocol = training or protocol
+    chosen = spiking or model.spiking_for(rule)
+    protocol = training or (chosen.training if mode == "spiking" else protocol)
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
     folder = Path(out) if out is not None else None
@@ -245,6 +246,7 @@ def train(
     )
     trainer = Trainer(
         network, protocol, rule, data,
+        mode=mode, spiking=replace(chosen, training=protocol) if mode == "spiking" else chosen,
         seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
         augment=model.data.augment if augment is None else augment,
     )  # fmt: skip
@@ -269,7 +271,7 @@ def _result(trainer: Trainer, mode: str, seed: int, attributes: Mapping[str, Any
         error = trainer.engine.evaluate(data.x_test, data.y_test)[1]
     else:
         error = float(np.mean(history.rows["test_error"][-training.report_last :]))
-    synops = synops_per_sample(trainer.plan)
+    synops = trainer.engine.synops_per_sample()
     about = {
         "rule": trainer.rule.name,
         "mode": mode,

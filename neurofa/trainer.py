@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from .analysis.probes import measure
+from .engines import new_engine
 from .engines.base import Engine
-from .engines.rate import RateEngine
 from .history import History
 from .io.augment import augmenter_for
 from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
 from .rules import BP, Params, Plan, freeze, lower
-from .spec import Network, Rule, Training
+from .spec import Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
 
@@ -107,6 +107,8 @@ class Trainer:
         rule: Rule,
         data: Data,
         *,
+        mode: str,
+        spiking: Spiking,
         seed: int,
         params: Mapping[str, np.ndarray] | None,
         probe_every: int | None,
@@ -135,20 +137,23 @@ class Trainer:
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augmenter_for(data, augment, seed) if augment else None
-        self.engine: Engine = RateEngine(
-            self.plan, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads
+        self.mode, self.spiking = mode, spiking
+        self.engine: Engine = new_engine(
+            mode, self.plan, spiking, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads
         )
         # in the precision of the engine once, and not at each call
         self.x, self.targets = self._converted(data.x_train), self._converted(data.y_train)
         self.test = self._converted(data.x_test), self._converted(data.y_test)
         self.validation = self._converted(data.x_validation), self._converted(data.y_validation)
+        for x, y in ((self.x, self.targets), self.test, self.validation):
+            self.engine.check_samples(x, y)
         self.per_epoch = -(-n // self.batch)
         self.probe_every = self.per_epoch if probe_every is None else probe_every
         self.rates, self.history = Rates(training, self.plan.n_layers), History()
         self.seconds, self.out = 0.0, out
         self.best_error, self.since_best = math.inf, 0
         self.best = self.copied_params() if training.early_stopping is not None else {}
-        self.reference: RateEngine | None = None
+        self.reference: Engine | None = None
         parts: tuple[np.ndarray, ...] = (
             data.x_train,
             data.y_train,
@@ -159,7 +164,9 @@ class Trainer:
         )
         parts += tuple(np.ascontiguousarray(value) for _, value in sorted((params or {}).items()))
         content = [zlib.crc32(part.data) for part in parts]
-        described = network, replace(training, epochs=0), rule, content, sorted(params or {})
+        described: tuple[Any, ...] = network, replace(training, epochs=0), rule, content, sorted(params or {})
+        if mode == "spiking":
+            described += (mode, replace(spiking, training=replace(training, epochs=0)))
         self.identity = spec_hash(*described, seed, augment)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
@@ -181,8 +188,8 @@ class Trainer:
         """Measure alignment with backpropagation and the rest of `analysis.probes` on the first samples."""
         if self.reference is None:
             given = {key: value for key, value in self.engine.params.items() if not key.endswith(".B")}
-            self.reference = RateEngine(freeze(self.network, BP, given), batch_size=PROBE_SAMPLES, threads=1)
-            self.observer = RateEngine(self._probe_plan(), batch_size=PROBE_SAMPLES, threads=1)
+            self.reference = self._looking(freeze(self.network, BP, given))
+            self.observer = self._looking(freeze(self.network, self.rule, self.engine.params))
         for engine in (self.reference, self.observer):
             for key, value in engine.params.items():
                 if not (engine is self.reference and key.endswith(".B")):
@@ -194,9 +201,10 @@ class Trainer:
             values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
         self.history.add_probe(self.engine.steps, values)
 
-    def _probe_plan(self) -> Plan:
-        """The rule's plan for single updates, at the engine's parameters."""
-        return freeze(self.network, self.rule, self.engine.params)
+    def _looking(self, plan: Plan) -> Engine:
+        """An engine of the run's mode for single updates."""
+        spiking = replace(self.spiking, reset_state=True, homeostasis=None)
+        return new_engine(self.mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=1)
 
     def run(self, progress: Callable[[Progress], None] | None) -> None:
         """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""

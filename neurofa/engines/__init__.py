@@ -1,1 +1,31 @@
-"""Engines: each runs a Plan in its own way. None of them knows a rule by name."""
+"""Engines: each runs a Plan in its own way. `new_engine` chooses by mode."""
+
+from typing import TYPE_CHECKING
+
+from ..rules import Plan
+from ..spec import Optimiser, Spiking
+
+if TYPE_CHECKING:
+    from .base import Engine
+
+MODES = ("rate", "spiking")
+
+
+def new_engine(
+    mode: str,
+    plan: Plan,
+    spiking: Spiking,
+    *,
+    batch_size: int,
+    optimiser: Optimiser | str = "sgd",
+    seed: int = 0,
+    threads: int | None = None,
+) -> "Engine":
+    """The engine of a mode; `spiking` says how the network runs on spikes, where it does."""
+    if mode == "spiking":
+        from .spiking import SpikingEngine
+
+        return SpikingEngine(plan, spiking, batch_size=batch_size, optimiser=optimiser, seed=seed, threads=threads)
+    from .rate import RateEngine
+
+    return RateEngine(plan, batch_size=batch_size, optimiser=optimiser, seed=seed, threads=threads)

@@ -66,8 +66,26 @@ class Engine(Protocol):
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """Activity of every layer for one batch."""
 
+    def check_samples(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Refuse samples that the engine cannot take, before anything runs."""
+
+    def synops_per_sample(self) -> float:
+        """Synaptic operations (multiply-accumulates, where none are counted) for one training sample."""
+
     def state(self) -> dict[str, np.ndarray]:
         """All arrays that a run needs to go on from here, parameters apart."""
 
     def restore(self, params: Params, state: dict[str, np.ndarray]) -> None:
         """Go on from saved parameters and state."""
+
+
+def macs_per_sample(plan: Plan) -> float:
+    """Multiply-accumulates of a dense network for one training sample.
+
+    Forward, feedback, update; a noisy pass and B's own update where there are such.
+    """
+    forward = sum(p.n_pre * p.n_post for p in plan.projections)
+    through = sum(plan.sizes[r.source + 1] * plan.sizes[r.layer + 1] for r in plan.feedback)
+    learned = sum(plan.sizes[r.source + 1] * plan.sizes[r.layer + 1] for r in plan.feedback if r.follow == "learned")
+    passes = 1 if plan.perturbation is None else 2
+    return passes * forward + through + 2 * learned + sum(p.n_pre * p.n_post for p in plan.projections if p.plastic)

@@ -22,7 +22,7 @@ from ..rules.feedback import magnitude
 from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
-from .base import Capabilities, require_supported
+from .base import Capabilities, macs_per_sample, require_supported
 
 FOLLOWS = {
     "fixed": codes.FIXED,
@@ -125,8 +125,7 @@ class RateEngine:
         first = n_theta if kind in ("momentum", "nesterov", "adam") else 0
         second = n_theta if kind in ("adam", "rmsprop") else 0
         self._moments = (first, second)
-        # an optimiser without moments is handed the parameters in their place and leaves them alone
-        theta = aligned(n_theta, dtype)
+        theta = aligned(n_theta, dtype)  # stands in for the moments of an optimiser that has none
         self.kernel_state = State(
             theta=theta,
             moment1=aligned(first, dtype) if first else theta,
@@ -369,6 +368,13 @@ class RateEngine:
             forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0)
         spans = [(row[codes.POST_UNITS] * n, row[codes.N_POST]) for row in self.net.layout]
         return [self.buffers.act[at : at + size * n].reshape(size, n).T.copy() for at, size in spans]
+
+    def check_samples(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Whatever is finite can be taken."""
+
+    def synops_per_sample(self) -> float:
+        """Multiply-accumulates for one training sample."""
+        return macs_per_sample(self.plan)
 
     def state(self) -> dict[str, np.ndarray]:
         """Moments, feedback bases and regression sums: what a run needs beside the parameters."""

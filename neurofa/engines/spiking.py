@@ -338,6 +338,16 @@ class SpikingEngine:
         """Synaptic operations of learning so far: forward, feedback, update."""
         return sum((lane.cells.operations for lane in self.lanes), self.learner.cells.operations.copy())
 
+    def check_samples(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Refuse inputs, and targets of a regression, outside of [0, 1]."""
+        known = self._known
+        self.samples(x, y)
+        self._known = known
+
+    def synops_per_sample(self) -> float:
+        """Synaptic operations of a sample in training, counted; NaN before any."""
+        return float(self.operations.sum() / self.presented) if self.presented else float("nan")
+
     def state(self) -> dict[str, np.ndarray]:
         """All that a run needs beside the parameters: cells, error neurons, traces, baseline, mean rates, counts."""
         learner = self.learner
