@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_bench import bench_app
 from .spec.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_app = typer.Typer(help="List and fetch data sets.", no_args_is_help=True)
-bench_app = typer.Typer(help="Measure speed.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
@@ -321,46 +321,6 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A name of `neurofa data
     from .io.datasets import fetch
 
     typer.echo(fetch(name))
-
-
-@bench_app.command("rate")
-def bench_rate(
-    network: Annotated[
-        str | None, typer.Option(help="Widths, such as 784-1000-10; the standard set unless given.")
-    ] = None,
-    rule: Annotated[str, typer.Option(help="Rules, separated by commas.")] = "bp,drtp",
-    batch: Annotated[int | None, typer.Option(min=1, help="Samples an update.")] = None,
-    optimiser: Annotated[str | None, typer.Option(help="adam, sgd, ...")] = None,
-    pairs: Annotated[int, typer.Option(min=3, help="Timings of each; medians are printed.")] = 7,
-    threads: Threads = None,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
-) -> None:
-    """Time training in rate mode; paired with PyTorch where it is installed.
-
-    Example: neurofa bench rate --network 784-1000-10
-    """
-    from .bench.rate import run_benchmark
-
-    run_benchmark(network, rule.split(","), batch, optimiser, pairs, threads, out)
-
-
-@bench_app.command("spiking")
-def bench_spiking(
-    workload: Annotated[str, typer.Option(help="w1, w2, loop or memory.")] = "loop",
-    size: Annotated[int | None, typer.Option(min=1, help="Milliseconds of w1, samples of w2 and loop.")] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Timings; medians are printed.")] = 7,
-    peer: Annotated[
-        bool, typer.Option("--peer", help="In turn with Brian2 C++ standalone (needs a compiler).")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
-) -> None:
-    """Time the spiking engine on one core.
-
-    Example: neurofa bench spiking --workload w2
-    """
-    from .bench.spiking import run_spiking_benchmark
-
-    run_spiking_benchmark(workload, size=size, pairs=pairs, peer=peer, out=out)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -124,7 +124,7 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
         ticks=total,
         spikes={name: _events(found) for name, found in spikes.items()},
         errors={
-            f"layers.{layer}": tuple(np.array(errors.get(layer, np.zeros((0, 3))), np.int64).reshape(-1, 3).T)
+            f"layers.{layer}": _columns(errors.get(layer, []))
             for layer in range(engine.plan.n_layers)
             if layer == engine.plan.n_layers - 1 or shared.layers[layer, layout.OWN_ERRORS]
         },
@@ -139,3 +139,9 @@ def _events(found: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray
     """Ticks and units of spikes that were noted tick by tick."""
     ticks = np.concatenate([np.zeros(0, np.int64), *(np.full(len(units), tick) for tick, units in found)])
     return ticks, np.concatenate([np.zeros(0, np.int64), *(units for _, units in found)])
+
+
+def _columns(rows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ticks, units and counts of error events."""
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2]

@@ -25,8 +25,8 @@ class Record:
     Parameters
     ----------
     variable
-        ``spikes``; ``v`` (membrane), ``threshold``, ``current``, ``drive`` (low-passed) or ``modulator`` of a population; or
-        ``weights`` of a connection.
+        Of a population: ``spikes``, ``v`` (membrane), ``threshold``, ``current``, ``drive`` (low-passed) or
+        ``modulator``; of a connection: ``weights``.
     of
         Name of the population or connection.
     units

@@ -3,13 +3,35 @@
 import math
 
 import numpy as np
+from hypothesis import strategies as st
 from support import network_for
 
+from neurofa.kernels.encoders import encode
 from neurofa.rules import DFA, freeze, lower
 from neurofa.spec import Encoder, Layer, Network, Neuron, PostFactor, Spiking
 
 ALWAYS = PostFactor("membrane_window", low=-math.inf)  # a post factor of 1
 INTEGRATE = Neuron("if")
+
+neurons = st.builds(
+    Neuron,
+    model=st.sampled_from(["if", "lif", "cuba_lif"]),
+    tau_m_ms=st.sampled_from([3.0, 20.0]),
+    tau_syn_ms=st.sampled_from([2.0, 20.0]),
+    r=st.sampled_from([1.0, 1.7]),
+    v_leak=st.sampled_from([0.0, 0.3, 1.2]),
+    v_threshold=st.sampled_from([0.5, 1.0]),
+    v_reset=st.sampled_from([0.0, -0.2]),
+    reset=st.sampled_from(["subtract", "zero"]),
+    refractory_ms=st.sampled_from([0.0, 2.0]),
+    threshold_step=st.sampled_from([0.0, 0.2]),
+    tau_threshold_ms=st.sampled_from([5.0, 100.0]),
+)
+posts = st.one_of(
+    st.builds(PostFactor, kind=st.just("membrane_window"), low=st.sampled_from([-1.0, 0.1]), high=st.just(1.3)),
+    st.builds(PostFactor, kind=st.just("current_window"), low=st.sampled_from([-1.0, 0.0]), tau_ms=st.just(7.0)),
+    st.builds(PostFactor, kind=st.just("surrogate"), slope=st.just(2.0)),
+)
 
 
 def spiking_for(**options):
@@ -34,3 +56,15 @@ def by_hand(W0, W1, B, rule=DFA):
     )
     params = {"layers.0.W": np.array(W0, float), "layers.1.W": np.array(W1, float), "layers.0.B": np.array(B, float)}
     return freeze(network, rule, params)
+
+
+def events_of(engine, x, first=0, key=None):
+    """The events that the engine's encoder makes of samples, as pairs of tick and input."""
+    inputs, n_ticks, result = engine.learner.inputs, engine.spiking.ticks, []
+    for number, row in enumerate(x, start=first):
+        encode(
+            row, inputs.kind, inputs.peak, n_ticks, inputs.random_phase, inputs.key if key is None else key,
+            number, inputs.ptr, inputs.index, inputs.scratch,
+        )  # fmt: skip
+        result.append([(k, int(i)) for k in range(n_ticks) for i in inputs.index[inputs.ptr[k] : inputs.ptr[k + 1]]])
+    return result

@@ -38,6 +38,12 @@ def require_supported(engine: str, can: Capabilities, plan: Plan) -> None:
             require(False, f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
 
 
+def require_sizes(batch_size: int, threads: int | None) -> None:
+    """Refuse an empty batch, or no thread."""
+    require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
+    require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
+
+
 class Engine(Protocol):
     """A network under a rule that can learn, be evaluated and be looked at. The state stays in the engine."""
 

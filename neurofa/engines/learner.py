@@ -212,7 +212,7 @@ def new_learner(
             minimum=shared.minimum(),
             rate=shared.rate if rate is None else rate,
             fading=fading(spiking.tau_pre_ms, spiking.dt_ms, plan.dtype),
-        ),  # fmt: skip
+        ),
         teaching=new_teaching(shared),
         layer_of=layer_of,
         inputs=new_inputs(shared, key, n_ticks),

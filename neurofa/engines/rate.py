@@ -22,7 +22,7 @@ from ..rules.feedback import magnitude
 from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
-from .base import Capabilities, macs_per_sample, require_supported
+from .base import Capabilities, macs_per_sample, require_sizes, require_supported
 
 FOLLOWS = {
     "fixed": codes.FIXED,
@@ -97,8 +97,7 @@ class RateEngine:
         threads: int | None = None,
     ) -> None:
         require_supported("rate", CAPABILITIES, plan)
-        require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
-        require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
+        require_sizes(batch_size, threads)
         self.plan, self.batch_size, self.steps = plan, batch_size, 0
         self.optimiser = Optimiser.of(optimiser)
         self.optimiser.epsilons(plan.n_layers)  # refuses a wrong number of them before anything runs
@@ -316,10 +315,9 @@ class RateEngine:
         if len(x) == 0:
             return float("nan"), float("nan")
         arrays = self._arrays(x, y)
-        order = np.arange(len(x))
         size = min(len(x), EVALUATION_BATCH)
         with one_blas_thread():
-            total, wrong = evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, size)
+            total, wrong = evaluate(self.net, self.kernel_state, self.buffers, *arrays, np.arange(len(x)), size)
         return total / len(x), (wrong / len(x) if self.net.classification else total / len(x))
 
     def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:

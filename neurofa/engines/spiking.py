@@ -26,7 +26,7 @@ from ..spec import Feedback, Optimiser, Spiking
 from ..spec.errors import require
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
-from .base import Capabilities, require_supported
+from .base import Capabilities, require_sizes, require_supported
 from .learner import FOLLOWS, Shared, after_of, new_learner, perturbed_of
 
 CAPABILITIES = Capabilities(
@@ -76,8 +76,7 @@ class SpikingEngine:
         threads: int | None = None,
     ) -> None:
         require_supported("spiking", CAPABILITIES, plan)
-        require(batch_size >= 1, f"batch_size is {batch_size}; an engine needs at least 1 sample")
-        require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
+        require_sizes(batch_size, threads)
         optimiser = Optimiser.of(optimiser)
         require(optimiser.kind == "sgd", f"the spiking engine has no optimiser {optimiser.kind!r}; use 'sgd'")
         require(
@@ -91,10 +90,10 @@ class SpikingEngine:
             )
             require(
                 spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
-                f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one, or leave it out",
+                f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
             )
         self.plan, self.spiking, self.batch_size, self.steps = plan, spiking, batch_size, 0
-        self.threads = min(MAX_THREADS, threads or numba.config.NUMBA_DEFAULT_NUM_THREADS)
+        self.threads = min(MAX_THREADS, threads or numba.get_num_threads())
         self.weight_decay, self.presented, self.tick = optimiser.weight_decay, 0, 0
         random = streams(seed)
         self.noise = random.noise
@@ -115,8 +114,8 @@ class SpikingEngine:
 
     def _shown(self, n: int) -> Shown:
         units = len(self.shared.built.resting)
-        integers = (np.zeros((n, units), np.int64) for _ in range(2))
-        return Shown(np.zeros(n), np.zeros(n), *integers, np.zeros((n, units), self.plan.dtype))
+        spikes, net = (np.zeros((n, units), np.int64) for _ in range(2))
+        return Shown(np.zeros(n), np.zeros(n), spikes, net, np.zeros((n, units), self.plan.dtype))
 
     def samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
         """Data as the kernels take them; checked when first seen."""
@@ -272,7 +271,7 @@ class SpikingEngine:
     def _look(
         self, samples: Samples, *, learns: bool, shown: Shown, key: int
     ) -> tuple[tuple[float, int], np.ndarray, Perturbed]:
-        """Show all samples from rest, to weights that stay; sums of loss and errors, the changes added up, the noise."""
+        """Show all samples from rest, to weights that stay: sums of loss and errors, changes added up, the noise."""
         show = Show(self.spiking.ticks if learns else self.spiking.test_ticks, learns, False, True)
         rate = np.ones_like(self.shared.rate)
         n_lanes = min(LANES, len(samples.x))

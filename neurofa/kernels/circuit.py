@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 
 MODELS = {"if": 0, "lif": 1, "cuba_lif": 2}
 IF, LIF, CUBA_LIF = range(3)
@@ -30,7 +30,7 @@ PROJECTION_COLUMNS = 8
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
 FORWARD, FEEDBACK, UPDATE = range(3)
-BLOCK = 64  # neurons that are looked at together for spikes
+WORD, BLOCK = 8, 32  # neurons that are looked at together for spikes: the bytes of a word, and of four
 
 
 class Circuit(NamedTuple):
@@ -40,7 +40,7 @@ class Circuit(NamedTuple):
     reals: np.ndarray  # (P, REAL_COLUMNS)
     projections: np.ndarray  # (Q, PROJECTION_COLUMNS) int64
     indptr: np.ndarray  # of all sparse projections, int64
-    index: np.ndarray  # targets of their synapses, int32
+    index: np.ndarray  # targets of their synapses, uint32: what cannot be negative is faster to index with
     ring: int  # ticks that spikes are kept for
 
 
@@ -53,7 +53,8 @@ class Cells(NamedTuple):
     drive: np.ndarray  # low-passed
     post: np.ndarray  # post factor of the last integration
     inputs: np.ndarray  # what has arrived in this tick
-    rest: np.ndarray  # ticks left of the refractory period, int32
+    rest: np.ndarray  # ticks left of the refractory period, that of the spike included, int32
+    reached: np.ndarray  # whether a membrane is at the threshold, for one population after the other, uint8
     spikes: np.ndarray  # ring: spikes[ring * FIRST + slot * SIZE + n], units within the population, int32
     n_spikes: np.ndarray  # (P, ring) int64
     clock: np.ndarray  # (P, 2) int64
@@ -63,27 +64,37 @@ class Cells(NamedTuple):
 
 
 @tick_kernel
-def add_row(inputs, row):
-    """One spike arrives at all neurons of a population."""
-    for j in range(inputs.size):
-        inputs[j] += row[j]
+def add_rows(inputs, weights, at, units):
+    """Spikes arrive at all neurons of a population: a row of weights each, the first of which begins at `at`."""
+    size, n, k = inputs.size, units.size, 0
+    while k + 4 <= n:  # so that the inputs are read and written once for four rows
+        a, b, c, d = (at + size * units[k], at + size * units[k + 1], at + size * units[k + 2], at + size * units[k + 3])
+        first, second, third, fourth = weights[a : a + size], weights[b : b + size], weights[c : c + size], weights[d : d + size]
+        for j in range(size):
+            inputs[j] += (first[j] + second[j]) + (third[j] + fourth[j])
+        k += 4
+    while k < n:
+        a = at + size * units[k]
+        row = weights[a : a + size]
+        for j in range(size):
+            inputs[j] += row[j]
+        k += 1
 
 
 @tick_kernel
-def add_four_rows(inputs, first, second, third, fourth):
-    """Four spikes arrive; the inputs are read and written once."""
-    for j in range(inputs.size):
-        inputs[j] += (first[j] + second[j]) + (third[j] + fourth[j])
+def add_sparse_rows(inputs, weights, targets, indptr, units):
+    """Spikes arrive at the targets of their rows; returns how many synapses those have."""
+    n = 0
+    for k in range(units.size):
+        lo, hi = indptr[units[k]], indptr[units[k] + 1]
+        row, to = weights[lo:hi], targets[lo:hi]
+        for s in range(row.size):
+            inputs[to[s]] += row[s]
+        n += hi - lo
+    return n
 
 
-@tick_kernel
-def add_sparse(inputs, weights, targets):
-    """One spike arrives at the targets of a sparse row."""
-    for k in range(targets.size):
-        inputs[targets[k]] += weights[k]
-
-
-@tick_kernel
+@inline_kernel
 def arriving(circuit, cells, q, tick):
     """Where in `cells.spikes` the presynaptic units stand whose spikes arrive through projection `q` in this tick."""
     row = circuit.projections[q]
@@ -93,38 +104,21 @@ def arriving(circuit, cells, q, tick):
     return start, start + cells.n_spikes[pre, slot]
 
 
-@tick_kernel
+@inline_kernel
 def deliver(circuit, cells, weights, tick):
     """Step 1: every arriving spike adds its row to the inputs of its targets."""
     for q in range(circuit.projections.shape[0]):
         start, stop = arriving(circuit, cells, q, tick)
         if start == stop:
             continue
-        units = cells.spikes[start:stop]
-        n = units.size
         row = circuit.projections[q]
         target, at = row[TARGET], row[W_AT]
         first, size = circuit.populations[target, FIRST], circuit.populations[target, SIZE]
-        inputs = cells.inputs[first : first + size]
+        inputs, units = cells.inputs[first : first + size], cells.spikes[start:stop]
         cells.touched[target] = True
         if row[PTR_AT] < 0:
-            k = 0
-            while k + 4 <= n:
-                a, b = at + units[k] * size, at + units[k + 1] * size
-                c, d = at + units[k + 2] * size, at + units[k + 3] * size
-                add_four_rows(
-                    inputs, weights[a : a + size], weights[b : b + size], weights[c : c + size], weights[d : d + size]
-                )
-                k += 4
-            while k < n:
-                a = at + units[k] * size
-                add_row(inputs, weights[a : a + size])
-                k += 1
-            cells.operations[FORWARD] += n * size
+            add_rows(inputs, weights, at, units)
+            cells.operations[FORWARD] += units.size * size
         else:
-            indptr = circuit.indptr[row[PTR_AT] :]
-            shift = row[INDEX_AT]
-            for k in range(n):
-                lo, hi = indptr[units[k]], indptr[units[k] + 1]
-                add_sparse(inputs, weights[at + lo : at + hi], circuit.index[shift + lo : shift + hi])
-                cells.operations[FORWARD] += hi - lo
+            indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.index[row[INDEX_AT] :]
+            cells.operations[FORWARD] += add_sparse_rows(inputs, weights[at:], targets, indptr, units)

@@ -15,6 +15,14 @@ def tick_kernel(function: Callable[..., Any]) -> Any:
     return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
 
 
+def inline_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a part of a tick into whatever calls it.
+
+    An array is handed on as seven words, and all that is simulated as some 250: a call would copy them.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+
+
 def presentation_kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that runs once a presentation or less often, and may allocate."""
     return njit(cache=True, nogil=True, error_model="numpy")(function)

@@ -34,34 +34,40 @@ from .circuit import (
     UPDATED,
     V_LEAK,
     V_RESET,
+    WORD,
     R,
 )
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 
 
 @tick_kernel
-def leak_and_add(v, inputs, leak, decay, r):
-    """Delta synapses: the membrane decays towards `leak`, and what arrives is added."""
-    for j in range(v.size):
-        v[j] = leak + (v[j] - leak) * decay + r * inputs[j]
+def with_delta(v, inputs, rest, reached, leak, decay, r, threshold):
+    """Delta synapses: the membrane decays towards `leak`, and what arrives is added, unless it is refractory.
 
-
-@tick_kernel
-def leak_and_add_unless(v, inputs, rest, leak, decay, r):
-    """The same for neurons that are not refractory; the others keep their membrane."""
+    Everything that is done with each neuron is done in one pass: inputs are used up, refractory periods go by, and
+    `reached` says which membranes are at the threshold.
+    """
+    zero = v.dtype.type(0)
     for j in range(v.size):
         new = leak + (v[j] - leak) * decay + r * inputs[j]
-        v[j] = v[j] if rest[j] > 0 else new
+        v[j] = v[j] if rest[j] > 1 else new
+        reached[j] = new >= threshold
+        rest[j] -= rest[j] > 0
+        inputs[j] = zero
 
 
 @tick_kernel
-def with_current(v, current, inputs, rest, leak, decay, gain, decay_s):
-    """Exponential current: arrivals, then both equations over one tick."""
+def with_current(v, current, inputs, rest, reached, leak, decay, gain, decay_s, threshold):
+    """The same for exponential currents: arrivals, then both equations over one tick."""
+    zero = v.dtype.type(0)
     for j in range(v.size):
         i = current[j] + inputs[j]
         new = leak + (v[j] - leak) * decay + gain * i
-        v[j] = v[j] if rest[j] > 0 else new
+        v[j] = v[j] if rest[j] > 1 else new
+        reached[j] = new >= threshold
         current[j] = i * decay_s
+        rest[j] -= rest[j] > 0
+        inputs[j] = zero
 
 
 @tick_kernel
@@ -192,34 +198,20 @@ def wake(circuit, cells, p, tick, learning):
 
 
 @tick_kernel
-def above(v, threshold, out):
-    """Indices of the neurons at or above a common threshold; returns how many."""
-    n = 0
-    for start in range(0, v.size, BLOCK):
-        block = v[start : start + BLOCK]
-        found = np.int32(0)
-        for j in range(block.size):
-            found += np.int32(block[j] >= threshold)
-        if found:
-            for j in range(block.size):
-                if block[j] >= threshold:
-                    out[n] = start + j
+def candidates(reached, out):
+    """Indices of the entries that are not 0, of which there are few; `reached` is whole blocks. Returns how many."""
+    n, words = 0, reached.view(np.uint64)
+    for block in range(words.size // (BLOCK // WORD)):
+        w = block * (BLOCK // WORD)
+        if words[w] | words[w + 1] | words[w + 2] | words[w + 3]:
+            for j in range(block * BLOCK, (block + 1) * BLOCK):
+                if reached[j]:
+                    out[n] = j
                     n += 1
     return n
 
 
-@tick_kernel
-def above_own(v, threshold, raised, rest, out):
-    """The same with each neuron's own threshold, refractory ones left out."""
-    n = 0
-    for j in range(v.size):
-        if v[j] >= threshold + raised[j] and rest[j] == 0:
-            out[n] = j
-            n += 1
-    return n
-
-
-@tick_kernel
+@inline_kernel
 def integrate(circuit, cells, p, tick, learning):
     """Steps 2 and 3 for one population."""
     population, reals = circuit.populations[p], circuit.reals[p]
@@ -227,20 +219,22 @@ def integrate(circuit, cells, p, tick, learning):
     if population[EXTERNAL]:
         return
     cells.n_spikes[p, slot] = 0
-    touched = cells.touched[p]
-    if not touched:
+    if not cells.touched[p]:
         if cells.clock[p, ASLEEP] == 0 and can_rest(circuit, cells, p):
             cells.clock[p, ASLEEP] = 1
         if cells.clock[p, ASLEEP]:
             return
-    lo, size = population[FIRST], population[SIZE]
-    hi = lo + size
-    v, inputs, rest, raised = cells.v[lo:hi], cells.inputs[lo:hi], cells.rest[lo:hi], cells.raised[lo:hi]
     if cells.clock[p, ASLEEP]:
         catch_up(circuit, cells, p, tick - cells.clock[p, UPDATED])
         cells.clock[p, ASLEEP] = 0
     cells.clock[p, UPDATED] = tick + 1
+    lo, size = population[FIRST], population[SIZE]
+    hi, whole = lo + size, (size + BLOCK - 1) // BLOCK * BLOCK
+    v, inputs, rest = cells.v[lo:hi], cells.inputs[lo:hi], cells.rest[lo:hi]
+    reached = cells.reached[:size]
+    cells.reached[size:whole] = 0
     one = v.dtype.type(1)
+    leak, decay, r, threshold = reals[V_LEAK], reals[D_M], reals[R], reals[THRESHOLD]
     if reals[DRIVE] != 0:
         for j in range(size):
             inputs[j] += reals[DRIVE]
@@ -248,48 +242,40 @@ def integrate(circuit, cells, p, tick, learning):
     if population[MODEL] == CUBA_LIF:
         current = cells.current[lo:hi]
         if follows:
-            low_pass_current(cells.drive[lo:hi], inputs, current, reals[D_Q], (one - reals[D_Q]) * reals[R])
-        with_current(v, current, inputs, rest, reals[V_LEAK], reals[D_M], reals[R] * reals[KAPPA], reals[D_S])
+            low_pass_current(cells.drive[lo:hi], inputs, current, reals[D_Q], (one - reals[D_Q]) * r)
+        with_current(v, current, inputs, rest, reached, leak, decay, r * reals[KAPPA], reals[D_S], threshold)
     else:
         if follows:
-            low_pass(cells.drive[lo:hi], inputs, reals[D_Q], (one - reals[D_Q]) * reals[R])
-        if population[REFRACTORY] > 0:
-            leak_and_add_unless(v, inputs, rest, reals[V_LEAK], reals[D_M], reals[R])
-        else:
-            leak_and_add(v, inputs, reals[V_LEAK], reals[D_M], reals[R])
-    inputs[:] = 0
+            low_pass(cells.drive[lo:hi], inputs, reals[D_Q], (one - reals[D_Q]) * r)
+        with_delta(v, inputs, rest, reached, leak, decay, r, threshold)
     if population[ADAPTS]:
-        scale(raised, reals[D_A])
+        scale(cells.raised[lo:hi], reals[D_A])
     if learning and population[POST] != NO_POST:
         set_post(circuit, cells, p)
-    fire(circuit, cells, p, slot)
-
-
-@tick_kernel
-def fire(circuit, cells, p, slot):
-    """Step 3: spikes into the ring, resets, refractory periods."""
-    population, reals = circuit.populations[p], circuit.reals[p]
-    lo, size = population[FIRST], population[SIZE]
-    hi = lo + size
-    v, rest, raised, emitted = cells.v[lo:hi], cells.rest[lo:hi], cells.raised[lo:hi], cells.emitted[lo:hi]
     start = circuit.ring * lo + slot * size
     out = cells.spikes[start : start + size]
+    found = candidates(cells.reached[:whole], out)
+    if found:
+        cells.n_spikes[p, slot] = fire(circuit, cells, p, out[:found])
+
+
+@inline_kernel
+def fire(circuit, cells, p, out):
+    """Step 3: those of the candidates `out` that spike, moved to its beginning; resets, refractory periods."""
+    population, reals = circuit.populations[p], circuit.reals[p]
+    lo, n = population[FIRST], 0
     threshold = reals[THRESHOLD]
-    if population[ADAPTS] or population[REFRACTORY] > 0:
-        n = above_own(v, threshold, raised, rest, out)
-    else:
-        n = above(v, threshold, out)
-    if population[REFRACTORY] > 0:
-        for j in range(size):
-            rest[j] = max(rest[j] - np.int32(1), np.int32(0))
-    for k in range(n):
-        j = out[k]
-        emitted[j] += 1
-        if population[SUBTRACT]:
-            v[j] -= threshold + raised[j]
-        else:
-            v[j] = reals[V_RESET]
+    for k in range(out.size):
+        j = lo + out[k]
+        own = threshold + cells.raised[j]
+        if cells.v[j] < own or cells.rest[j] > 0:
+            continue
+        out[n] = out[k]
+        n += 1
+        cells.emitted[j] += 1
+        cells.v[j] = cells.v[j] - own if population[SUBTRACT] else reals[V_RESET]
         if population[ADAPTS]:
-            raised[j] += reals[STEP]
-        rest[j] = population[REFRACTORY]
-    cells.n_spikes[p, slot] = n
+            cells.raised[j] += reals[STEP]
+        if population[REFRACTORY] > 0:
+            cells.rest[j] = population[REFRACTORY] + 1
+    return n

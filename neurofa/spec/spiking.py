@@ -75,7 +75,10 @@ class Neuron:
             _positive(f"neuron {name}", getattr(self, name))
         for name in ("v_leak", "v_threshold", "v_reset", "threshold_step"):
             _finite(f"neuron {name}", getattr(self, name))
-        require(0 <= self.refractory_ms < math.inf, f"neuron refractory_ms is {self.refractory_ms}; it must be >= 0")
+        require(
+            0 <= self.refractory_ms < math.inf,
+            f"neuron refractory_ms is {self.refractory_ms}; it must be finite and not negative",
+        )
         require(self.threshold_step >= 0, f"neuron threshold_step is {self.threshold_step}; it must be at least 0")
         reset = self.v_reset if self.reset == "zero" else -math.inf
         require(
@@ -162,7 +165,10 @@ class Homeostasis:
     def __post_init__(self) -> None:
         _positive("homeostasis target_rate_hz", self.target_rate_hz)
         _positive("homeostasis rate", self.rate)
-        require(self.presentations >= 1, f"homeostasis presentations is {self.presentations}; it must be at least 1")
+        require(
+            1 <= self.presentations < math.inf,
+            f"homeostasis presentations is {self.presentations}; it must be finite and at least 1",
+        )
 
 
 def _online() -> Training:
@@ -256,10 +262,11 @@ class Spiking:
             f"encoder max_rate_hz {self.encoder.max_rate_hz:g} is more than one spike in a tick of {self.dt_ms:g} ms; "
             f"lower it to at most {1000 / self.dt_ms:g}, or shorten dt_ms",
         )
-        for what, ticks in (("sample_ms", self.ticks), ("test_ms", self.test_ticks)):
+        for what, duration_ms in (("sample_ms", self.sample_ms), ("test_ms", self.test_ms or self.sample_ms)):
             require(
-                1 <= ticks <= MAX_TICKS,
-                f"spiking {what} is {ticks} ticks of {self.dt_ms:g} ms; it must be 1 to {MAX_TICKS}",
+                0.5 <= duration_ms / self.dt_ms < MAX_TICKS,
+                f"spiking {what} is {duration_ms / self.dt_ms:g} ticks of {self.dt_ms:g} ms; "
+                f"it must be 1 to {MAX_TICKS}",
             )
         require(
             0 <= self.learning_starts_ms < self.sample_ms,
@@ -271,13 +278,14 @@ class Spiking:
         )
         require(
             Optimiser.of(self.training.optimiser).kind == "sgd",
-            "spiking training has an optimiser with moments; synapses that learn from single events have none: use 'sgd'",
+            "spiking training has an optimiser with moments, which synapses that learn from events lack; use 'sgd'",
         )
         require(
             self.training.batch_size == 1 or self.reset_state,
             "spiking batches are presented side by side, each sample from rest; set reset_state, or batch_size = 1",
         )
         for delay in self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,):
+            _positive("spiking delay_ms", delay)
             ticks = self.in_ticks(delay)
             require(
                 1 <= ticks <= MAX_DELAY_TICKS,

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_spiking import simulate
+from spiking_problems import events_of, neurons, posts
 from support import network_for
 
 import neurofa as nf
 from neurofa.engines.spiking import SpikingEngine
-from neurofa.kernels.encoders import encode
 from neurofa.rules import PRESETS, lower
-from neurofa.spec import Encoder, Feedback, Homeostasis, Neuron, Perturbation, PostFactor, Rule, Spiking
+from neurofa.spec import Encoder, Feedback, Homeostasis, Perturbation, Rule, Spiking
 
 COMPOSED = (
     Rule("error_sign", "sequential", "sign_transpose", name="sequential-sign"),
@@ -26,26 +26,6 @@ COMPOSED = (
     Rule("error", "direct", "perturbation", perturbation=Perturbation(0.3, "ridge"), name="ridge-direct"),
 )
 RULES = {rule.name: rule for rule in (*PRESETS.values(), *COMPOSED)}
-
-neurons = st.builds(
-    Neuron,
-    model=st.sampled_from(["if", "lif", "cuba_lif"]),
-    tau_m_ms=st.sampled_from([3.0, 20.0]),
-    tau_syn_ms=st.sampled_from([2.0, 20.0]),
-    r=st.sampled_from([1.0, 1.7]),
-    v_leak=st.sampled_from([0.0, 0.3, 1.2]),
-    v_threshold=st.sampled_from([0.5, 1.0]),
-    v_reset=st.sampled_from([0.0, -0.2]),
-    reset=st.sampled_from(["subtract", "zero"]),
-    refractory_ms=st.sampled_from([0.0, 2.0]),
-    threshold_step=st.sampled_from([0.0, 0.2]),
-    tau_threshold_ms=st.sampled_from([5.0, 100.0]),
-)
-posts = st.one_of(
-    st.builds(PostFactor, kind=st.just("membrane_window"), low=st.sampled_from([-1.0, 0.1]), high=st.just(1.3)),
-    st.builds(PostFactor, kind=st.just("current_window"), low=st.sampled_from([-1.0, 0.0]), tau_ms=st.just(7.0)),
-    st.builds(PostFactor, kind=st.just("surrogate"), slope=st.just(2.0)),
-)
 
 
 @st.composite
@@ -88,21 +68,6 @@ def problems(draw, rule):
         layers[at] = replace(layers[at], plastic=False)
         network = replace(network, layers=tuple(layers))
     return network, spiking, batch, draw(st.integers(0, 10_000))
-
-
-def events_of(engine, x, first=0, key=None):
-    """The events that the engine's encoder makes of samples, as pairs of tick and input."""
-    inputs, result = engine.learner.inputs, []
-    for number, row in enumerate(x, start=first):
-        encode(
-            row, inputs.kind, inputs.peak, engine.spiking.ticks, inputs.random_phase, inputs.key if key is None else key,
-            number, inputs.ptr, inputs.index, inputs.scratch,
-        )  # fmt: skip
-        pairs = [
-            (k, int(i)) for k in range(engine.spiking.ticks) for i in inputs.index[inputs.ptr[k] : inputs.ptr[k + 1]]
-        ]
-        result.append(pairs)
-    return result
 
 
 def close(found, expected, what):

@@ -1,0 +1,128 @@
+"""Circuits against the slow oracle: spikes, membranes, weights, operations, for random circuits and pieces of time."""
+
+import numpy as np
+import pytest
+from circuit_problems import bursts, circuits, pairs, piece_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_circuit import simulate_circuit
+
+import neurofa as nf
+
+
+def test_circuits_agree_with_the_oracle():
+    seen = []
+
+    @settings(max_examples=80)
+    @given(circuits(), st.integers(1, 420), st.integers(0, 420))
+    def run(problem, n_ticks, cut):
+        circuit, rng = problem
+        cut = min(cut, n_ticks)
+        events = bursts(circuit, n_ticks, rng)
+        inner = [p for p in circuit.populations if p.neuron is not None]
+        M = {p.name: np.zeros((n_ticks, p.size)) for p in inner}
+        simulation = nf.Simulation(circuit, precision="float64")
+        spikes, membranes = {p.name: [] for p in circuit.populations}, {p.name: [] for p in inner}
+        record = [nf.Record("spikes", p.name) for p in circuit.populations] + [nf.Record("v", p.name) for p in inner]
+        for start, stop in (0, cut), (cut, n_ticks):
+            for p in inner:  # one neuron's modulator is 0, and costs nothing
+                simulation.modulators[p.name][:] = rng.normal(size=p.size) * (np.arange(p.size) > 0)
+                M[p.name][start:stop] = simulation.modulators[p.name]
+            out = simulation.run(0.5 * (stop - start), piece_of(events, start, stop), record)
+            for p in circuit.populations:
+                spikes[p.name] += pairs(out, p.name, start)
+            for p in inner:
+                membranes[p.name].append(out.traces["v", p.name].values)
+        told = simulate_circuit(circuit, events, n_ticks, M)
+        for p in circuit.populations:
+            assert spikes[p.name] == sorted(told.spikes[p.name])
+            counts = np.bincount([unit for _, unit in told.spikes[p.name]], minlength=p.size)
+            np.testing.assert_array_equal(simulation.spike_counts[p.name], counts)
+        for p in inner:
+            found = np.concatenate(membranes[p.name])
+            np.testing.assert_allclose(found, told.membranes[p.name], rtol=1e-9, atol=1e-10, err_msg=p.name)
+        for c in circuit.connections:
+            np.testing.assert_allclose(simulation.weights[c.name], told.weights[c.name], rtol=1e-9, atol=1e-10)
+        assert simulation.synops == {"forward": told.forward, "feedback": 0, "update": told.update}
+        moved = sum(len(told.spikes[p.name]) for p in inner)
+        seen.append((moved, told.update))
+
+    run()
+    assert max(moved for moved, _ in seen) > 100
+    assert max(update for _, update in seen) > 100
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", ["if", "lif", "cuba_lif"])
+def test_a_population_that_sleeps_long_wakes_as_if_it_had_not(model, precision):
+    """Two bursts with 2,000 silent ticks between them; membrane, current, threshold and post factor decay meanwhile."""
+    taus = {"tau_m_ms": 700.0, "tau_syn_ms": 90.0, "tau_threshold_ms": 900.0}
+    neuron = nf.Neuron(model, r=20.0 if model == "cuba_lif" else 1.0, v_leak=-0.2, threshold_step=0.7, **taus)
+    post = nf.PostFactor("current_window", low=1e-3, tau_ms=200.0)
+    W = np.full((2, 3), 0.4) * [1.0, 1.3, -1.7]
+    circuit = nf.Circuit(
+        (nf.Population("in", 2), nf.Population("n", 3, neuron, post)),
+        (nf.Connection("in", "n", W, delay_ms=3.0, learning_rate=0.02),),
+    )
+    ticks = [*range(0, 40, 3), *range(2040, 2080, 3)]
+    events = {"in": (ticks, [tick % 2 for tick in ticks])}
+    simulation = nf.Simulation(circuit, precision)
+    simulation.modulators["n"][:] = 1.0, -1.0, 0.5
+    record = [nf.Record("spikes", "n"), nf.Record("v", "n")]
+    out = simulation.run(2100.0, events, record)
+    told = simulate_circuit(circuit, events, 2100, {"n": [1.0, -1.0, 0.5]})
+    assert pairs(out, "n") == told.spikes["n"]
+    assert any(tick > 2040 for tick, _ in told.spikes["n"])
+    close = {"rtol": 1e-9, "atol": 1e-11} if precision == "float64" else {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(out.traces["v", "n"].values, told.membranes["n"], **close)
+    np.testing.assert_allclose(simulation.weights["in->n"], told.weights["in->n"], **close)
+    assert simulation.synops["update"] == told.update > 0
+
+
+def test_neurons_whose_leak_is_above_their_threshold_never_sleep():
+    """Without any input, v reaches the threshold from 0 after tau ln(leak / (leak - threshold)), again and again."""
+    neuron = nf.Neuron("lif", tau_m_ms=10.0, v_leak=1.5, reset="zero")
+    circuit = nf.Circuit((nf.Population("n", 2, neuron, v_init=np.array([0.0, 0.9])),))
+    simulation = nf.Simulation(circuit, "float64")
+    out = simulation.run(60.0, record=(nf.Record("spikes", "n"),))
+    assert pairs(out, "n") == sorted(simulate_circuit(circuit, {}, 60).spikes["n"])
+    period = int(np.ceil(10 * np.log(1.5 / 0.5)))
+    assert [tick for tick, unit in pairs(out, "n") if unit == 0] == list(range(period - 1, 60, period))
+
+
+def test_a_current_that_is_on_its_way_keeps_a_population_awake():
+    """A strong event now, and a spike only when the current has charged the membrane."""
+    neuron = nf.Neuron("cuba_lif", tau_m_ms=50.0, tau_syn_ms=20.0)
+    circuit = nf.Circuit(
+        (nf.Population("in", 1), nf.Population("n", 1, neuron)), (nf.Connection("in", "n", np.array([[5.0]])),)
+    )
+    out = nf.Simulation(circuit, "float64").run(100.0, {"in": ([0], [0])}, (nf.Record("spikes", "n"),))
+    told = simulate_circuit(circuit, {"in": ([0], [0])}, 100).spikes["n"]
+    assert pairs(out, "n") == told
+    assert told[0][0] > 5
+
+
+def test_static_connections_of_a_learning_circuit_stay():
+    W = np.ones((2, 2))
+    circuit = nf.Circuit(
+        (nf.Population("in", 2), nf.Population("n", 2, nf.Neuron("if", v_threshold=100.0))),
+        (nf.Connection("in", "n", W, name="static"), nf.Connection("in", "n", W, learning_rate=0.1, name="plastic")),
+    )
+    simulation = nf.Simulation(circuit, "float64")
+    simulation.modulators["n"][:] = 1.0, 0.0
+    simulation.run(3.0, {"in": ([0, 1, 2], [0, 0, 1])})
+    assert simulation.weights["static"].tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    np.testing.assert_allclose(simulation.weights["plastic"], [[0.8, 1.0], [0.9, 1.0]], rtol=1e-15)
+    assert simulation.synops == {"forward": 12, "feedback": 0, "update": 3}
+    assert W.tolist() == [[1.0, 1.0], [1.0, 1.0]]  # the user's array is not written to
+
+
+def test_the_weights_that_were_given_are_never_written_to():
+    """A single connection without plasticity is used as it is, to save memory; a plastic one is copied."""
+    W = np.full((1, 1), 0.5)
+    populations = nf.Population("in", 1), nf.Population("n", 1, nf.Neuron("if", v_threshold=100.0))
+    simulation = nf.Simulation(nf.Circuit(populations, (nf.Connection("in", "n", W, learning_rate=0.1),)), "float64")
+    simulation.modulators["n"][:] = 1.0
+    simulation.run(2.0, {"in": ([0], [0])})
+    assert simulation.weights["in->n"].tolist() == [[0.4]]
+    assert W.tolist() == [[0.5]]
