@@ -32,6 +32,7 @@ RULES = "bp,fa,dfa,drtp,mdfa,sign_fa,sdfa,shallow"
 QUICK_RULES = "bp,dfa,drtp"
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 3000, 1000
 PICTURED = "dfa"
+LOOKED_AT, PRESENTED = 300, 10  # samples: for one that is named wrongly; for the three-factor scatter
 KINDS = ("forward", "feedback", "update")
 COLUMNS = (
     "rule", "seed", "epochs", "test_error_percent", "seconds", "seconds_per_epoch", "forward_per_sample",
@@ -93,7 +94,6 @@ def trained(rule: "nf.Rule", seed: int, quick: bool, out: Path, overwrite: bool)
 def one(name: str, seed: int, quick: bool, out: Path, overwrite: bool) -> dict:
     """A row of the table: one rule with one seed."""
     import neurofa as nf
-    from neurofa.compare import last_angle
     from neurofa.io.checkpoint import load_checkpoint
     from neurofa.io.results import environment
 
@@ -106,10 +106,15 @@ def one(name: str, seed: int, quick: bool, out: Path, overwrite: bool) -> dict:
         "rule": name, "seed": seed, "epochs": epochs, "test_error_percent": round(100 * run.test_error, 4),
         "seconds": round(run.seconds, 1), "seconds_per_epoch": round(run.seconds / epochs, 2),
         **{f"{kind}_per_sample": round(float(count)) for kind, count in zip(KINDS, counts, strict=True)},
-        "alignment_deg": round(last_angle(run.history), 2),
+        "alignment_deg": round(last_angle(run), 2),
         "date": str(about["date"])[:10], "cpu": about["cpu"], "neurofa": about["neurofa"], "threads": 1,
         "spec": description(rule),
     }  # fmt: skip
+
+
+def last_angle(run: "nf.Run") -> float:
+    """Angle of the hidden layer's signals to backpropagation's at the last probe, degrees; NaN without a signal."""
+    return float(run.history["alignment_deg"].values[-1, 0])
 
 
 def report(rows: list[dict], aims: dict) -> str:
@@ -181,9 +186,11 @@ def train_all(options: argparse.Namespace, names: list[str], out: Path) -> int:
     stem = (options.runs / "quick" if options.quick else HERE / "results") / STEM
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
-    if not (options.quick or options.overwrite) and stem.with_suffix(".csv").exists():
+    if not options.quick and stem.with_suffix(".csv").exists():
         with stem.with_suffix(".csv").open(newline="") as file:
             rows = reusable(list(csv.DictReader(file)))
+    if options.overwrite:
+        rows = [row for row in rows if row["rule"] not in names or int(row["seed"]) >= seeds]
     finished = {(row["rule"], int(row["seed"])) for row in rows}
     jobs = [(name, seed) for seed in range(seeds) for name in names if (name, seed) not in finished]
     failed = 0
@@ -209,12 +216,129 @@ def train_all(options: argparse.Namespace, names: list[str], out: Path) -> int:
     return 2 if failed else 0
 
 
+def draw(model: "nf.Model", rule: "nf.Rule", run: "nf.Run", data: "nf.Data", folder: Path) -> list[Path]:
+    """Draw all figures of one run into a folder, and return their paths."""
+    import neurofa as nf
+    from neurofa import plot
+
+    before = nf.lower(model.for_rule(rule)[0], rule, run.seed).params
+    shown = samples_to_show(model, rule, run, data)
+    hidden, threshold = "layers.0", model.spiking_for(rule).neuron.v_threshold
+    figures = {}
+    spikes = nf.observe(model, rule, run.params, data.x_test[shown], data.y_test[shown])
+    figures["raster"] = plot.raster_figure(spikes, width=5.0)
+    units = units_to_show(spikes, hidden, int(spikes.onsets[-1]))
+    records = [nf.Record("spikes", hidden), *(nf.Record(name, hidden, units) for name in ("v", "modulator", "drive"))]
+    traces = nf.observe(model, rule, run.params, data.x_test[shown], data.y_test[shown], record=records)
+    last_two = (float(spikes.onsets[-2] * spikes.dt_ms), spikes.duration_ms)
+    figures["traces"] = plot.traces_figure(traces, hidden, units, threshold=threshold, window_ms=last_two, width=5.0)
+    figures["three_factors"] = three_factors(model, rule, before, data)
+    figures["weights_and_feedback"], (ax,) = canvas(3.5, 3.0)
+    plot.weight_feedback_scatter(ax, run.params["layers.1.W"], run.params[f"{hidden}.B"], before["layers.1.W"])
+    W, W_before = run.params[f"{hidden}.W"], before[f"{hidden}.W"]
+    figures["receptive_fields"], axes = canvas(7.2, 3.2, 2)
+    for ax, values, title in ((axes[0], W, "after learning"), (axes[1], W - W_before, "what learning changed")):
+        plot.receptive_fields(ax, values, data.image_shape, n=25, numbers=False)
+        ax.set_title(title, fontsize=8)
+    figures["alignment"], (ax,) = canvas(3.5, 2.4)
+    plot.alignment_angles(ax, run.history)
+    for name, figure in figures.items():
+        plot.save_figure(figure, folder / f"spiking_{name}.png")
+    return [folder / f"spiking_{name}.png" for name in figures]
+
+
+def canvas(width: float, height: float, columns: int = 1) -> tuple:
+    """A figure of so many inches, and its Axes side by side, in the style."""
+    from matplotlib.figure import Figure
+
+    from neurofa import plot
+
+    with plot.styled():
+        figure = Figure(figsize=(width, height))
+        return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def samples_to_show(model: "nf.Model", rule: "nf.Rule", run: "nf.Run", data: "nf.Data") -> list[int]:
+    """The first three test samples, and the first that is named wrongly, whose errors are seen."""
+    import numpy as np
+
+    import neurofa as nf
+
+    x, y = data.x_test[:LOOKED_AT], data.y_test[:LOOKED_AT]
+    output = f"layers.{len(model.for_rule(rule)[0].layers) - 1}"
+    seen = nf.observe(model, rule, run.params, x, y, learn=False, record=[nf.Record("spikes", output)])
+    ticks, units = seen.spikes[output]
+    counts = np.zeros((len(x), data.n_outputs), int)
+    np.add.at(counts, (np.searchsorted(seen.onsets, ticks, side="right") - 1, units), 1)
+    wrong = np.flatnonzero(counts.argmax(axis=1) != y)
+    return [*(n for n in range(4) if n not in wrong[:1])][:3] + [int(n) for n in wrong[:1]]
+
+
+def units_to_show(recording: "nf.Recording", population: str, start: int) -> list[int]:
+    """Neurons with the most spikes, half of them and few, among those that spike from a tick on."""
+    import numpy as np
+
+    ticks, units = recording.spikes[population]
+    counts = np.bincount(units[ticks >= start], minlength=recording.size(population))
+    order = np.argsort(-counts, kind="stable")
+    active = max(3, int(np.count_nonzero(counts)))
+    return [int(order[place]) for place in (0, active // 2, active - 1)]
+
+
+def three_factors(model: "nf.Model", rule: "nf.Rule", params: dict, data: "nf.Data"):
+    """Weight changes of the first samples in a network that has learned nothing, against their factors.
+
+    On the left the factors of each tick are multiplied and added up over ticks, as synapses do it; on the right
+    stands the mean presynaptic factor alone, where each modulator has a slope of its own.
+    """
+    import neurofa as nf
+    from neurofa import plot
+
+    spiking, hidden = model.spiking_for(rule), "layers.0"
+    x, y = data.x_train[:PRESENTED], data.y_train[:PRESENTED]
+    every = spiking.ticks * spiking.dt_ms
+    records = [nf.Record("spikes", "input"), nf.Record("modulator", hidden), nf.Record("drive", hidden)]
+    seen = nf.observe(model, rule, params, x, y, record=[*records, nf.Record("weights", f"{hidden}.W", every_ms=every)])
+    weights = seen.traces["weights", f"{hidden}.W"]
+    # as many ticks as lie behind the weights that were recorded last, in the first tick of the last presentation
+    n_ticks = int(weights.ticks[-1]) + 1
+    W = params[f"{hidden}.W"]
+    dW = weights.values[-1].reshape(W.shape) - W
+    pre = presynaptic(seen, spiking, len(W), spiking.delays(2)[0])[:n_ticks]
+    modulator, drive = (seen.traces[name, hidden].values[:n_ticks] for name in ("modulator", "drive"))
+    window = (spiking.post.low < drive) & (drive < spiking.post.high)
+    post = window if spiking.post.kind == "current_window" else None
+    figure, (left, right) = canvas(7.2, 2.9, 2)
+    plot.three_factor_scatter(left, dW, pre, modulator, post, color_bar=False)
+    plot.three_factor_scatter(right, dW, pre, modulator, against="pre")
+    return figure
+
+
+def presynaptic(recording: "nf.Recording", spiking: "nf.Spiking", n_inputs: int, delay: int):
+    """The presynaptic factor of each tick, (ticks, n_inputs): a trace of arriving input spikes, or those alone."""
+    import numpy as np
+
+    arrived = np.zeros((recording.ticks, n_inputs))
+    ticks, units = recording.spikes["input"]
+    there = ticks % spiking.ticks + delay - 1 < spiking.ticks  # others are lost between two presentations
+    arrived[ticks[there] + delay - 1, units[there]] = 1
+    if spiking.update == "spike":
+        return arrived
+    trace, kept = arrived, np.exp(-spiking.dt_ms / spiking.tau_pre_ms)
+    for tick in range(recording.ticks):
+        if tick % spiking.ticks:
+            trace[tick] += kept * trace[tick - 1]
+    return trace
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", help=f"names of rules, separated by commas (default {RULES})")
     parser.add_argument("--seeds", type=int, default=2, help="runs of each rule")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, a core each")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {QUICK_TRAIN} samples, one seed")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {QUICK_TRAIN} samples, one seed"
+    )
     parser.add_argument("--pictures", action="store_true", help=f"also draw the figures of a run by {PICTURED}")
     parser.add_argument("--figures", type=Path, help="folder of the figures (docs/figures; with --quick, of the runs)")
     parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of the checkpoints")
@@ -232,9 +356,6 @@ def main(arguments: list[str] | None = None) -> int:
         nf.rules.all_named(names)
         code = train_all(options, names, out)
         if options.pictures:
-            sys.path.insert(0, str(HERE))
-            from neurofa_2026_spiking_pictures import draw
-
             rule = nf.rules.named(PICTURED)
             run = trained(rule, 0, quick, out, False)
             figures = options.figures or (out / "figures" if quick else HERE.parent / "docs" / "figures")

@@ -175,20 +175,14 @@ def present(rule: "nf.Rule", epochs: int) -> dict[str, Any]:
         "error_threshold": spiking.error_threshold, "learning_starts_ms": spiking.learning_starts_ms,
         "window_high": spiking.post.high,
     }  # fmt: skip
-    point: dict[str, Any] = {"decays": decay > 0} | ({"weight_decay": decay} if decay > 0 else {})
-    for name, value in (near | point).items():
-        if name == "decays":
-            continue
-        if name in space and len(space[name]) == 2:
-            point[name] = min(max(value, space[name][0]), space[name][1])
-        elif name in space:
-            point[name] = min(space[name], key=lambda known, value=value: distance(float(known), value))
+    point: dict[str, Any] = {"decays": decay > 0}
+    for name, value in (near | ({"weight_decay": decay} if decay > 0 else {})).items():
+        choices = space.get(name, ())
+        if len(choices) == 2:
+            point[name] = min(max(value, choices[0]), choices[1])
+        elif choices:  # by the arc tangent, since a window may be infinite
+            point[name] = min(choices, key=lambda known, at=value: abs(math.atan(float(known)) - math.atan(at)))
     return point
-
-
-def distance(a: float, b: float) -> float:
-    """How far two numbers are apart; two infinite ones are not."""
-    return 0.0 if a == b else abs(a - b)
 
 
 def suggested(trial: "optuna.Trial", rule: "nf.Rule") -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .engines.circuits import Circuit, Connection, Population, Sparse, build, new_cells, new_synapses
-from .kernels.simulating import Events, Log, advance
+from .engines.circuits import Circuit, Connection, Population, Sparse, build, joined, new_cells, new_synapses
+from .kernels.simulating import Events, Log, advance, offsets
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .spec.errors import require, require_choice
@@ -140,7 +140,7 @@ class Simulation:
 
     def _events(self, events: Mapping[str, tuple], n_ticks: int) -> Events:
         """Events of all external populations, by tick."""
-        ticks, units, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+        ticks, units, places = [], [], []
         for name, (when, which) in events.items():
             require_choice(
                 "population with events", name, [p.name for p in self.circuit.populations if p.neuron is None]
@@ -155,15 +155,18 @@ class Simulation:
                 when.min() >= 0 and when.max() < n_ticks and which.min() >= 0 and which.max() < size
             )
             require(bool(inside), f"events of {name!r} must be in ticks 0 to {n_ticks - 1} and units 0 to {size - 1}")
-            ticks.append(when.astype(np.int64))
-            units.append(which.astype(np.int32))
+            ticks.append(np.ascontiguousarray(when, np.int64))
+            units.append(np.ascontiguousarray(which, np.int32))
             places.append(np.full(len(when), index, np.int32))
-        when, which, place = np.concatenate(ticks), np.concatenate(units), np.concatenate(places)
-        order = np.lexsort((which, place, when))
-        when, which, place = when[order], which[order], place[order]
-        double = (np.diff(when) == 0) & (np.diff(place) == 0) & (np.diff(which) == 0)
-        require(not double.any(), "two events of one unit fall into one tick; give each once")
-        return Events(np.searchsorted(when, np.arange(n_ticks + 1)).astype(np.int64), place, which)
+        when, which, place = joined(ticks, np.int64), joined(units, np.int32), joined(places, np.int32)
+        ptr = np.empty(n_ticks + 1, np.int64)
+        if not offsets(when, place, which, ptr):
+            order = np.lexsort((which, place, when))
+            when, which, place = when[order], which[order], place[order]
+            require(
+                offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once"
+            )
+        return Events(ptr, place, which)
 
     def _log(self, records: Sequence[Record], n_ticks: int) -> Log:
         names = self.circuit.names

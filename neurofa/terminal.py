@@ -32,6 +32,8 @@ class Reporter:
             self.bar.update(self.task, completed=done, description=text)  # type: ignore[attr-defined]
             return
         now = time.monotonic()
+        if self.first is None:
+            self.said = now
         # what came before the first progress, such as compiling, does not tell how long the rest takes
         began, before = self.first = self.first or (now, done)
         if now - self.said >= PLAIN_EVERY_S:

@@ -189,6 +189,11 @@ def _integers(population: Population, first: int, dt_ms: float, gated: bool, pos
     return row
 
 
+def joined(parts: Sequence[np.ndarray], dtype: np.dtype | type) -> np.ndarray:
+    """Arrays one after the other; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, dtype)])
+
+
 def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
     """The synapses of a connection by presynaptic unit, checked; None if it is all-to-all."""
     given, who = connection.weights, f"connection {connection.name!r}"
@@ -262,7 +267,7 @@ def build(
         if sparse is not None:
             row[codes.PTR_AT], row[codes.INDEX_AT] = ptr_at, index_at
             indptrs.append(np.asarray(sparse.indptr, np.int64))
-            indices.append(np.asarray(sparse.indices, np.int32))
+            indices.append(np.asarray(sparse.indices, np.int32).view(np.uint32))
             ptr_at, index_at = ptr_at + len(sparse.indptr), index_at + len(sparse.indices)
         rows.append(row)
         parts.append(values)
@@ -272,8 +277,8 @@ def build(
         populations=np.array(integers, np.int64),
         reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
         projections=np.array(rows, np.int64).reshape(-1, codes.PROJECTION_COLUMNS),
-        indptr=np.concatenate([*indptrs, np.zeros(0, np.int64)]),
-        index=indices[0] if len(indices) == 1 else np.concatenate([*indices, np.zeros(0, np.int32)]),
+        indptr=joined(indptrs, np.int64),
+        index=joined(indices, np.uint32),
         ring=1 + max([row[codes.DELAY] for row in rows], default=1),
     )
     resting = np.zeros(at, dtype)
@@ -290,7 +295,7 @@ def build(
 def new_cells(built: Built) -> Cells:
     """All neurons at rest."""
     n, dtype, populations = len(built.resting), built.resting.dtype, len(built.tables.populations)
-    ring = built.tables.ring
+    ring, largest = built.tables.ring, int(built.tables.populations[:, codes.SIZE].max())
     return Cells(
         v=built.resting.copy(),
         current=np.zeros(n, dtype),
@@ -299,6 +304,7 @@ def new_cells(built: Built) -> Cells:
         post=np.zeros(n, dtype),
         inputs=np.zeros(n, dtype),
         rest=np.zeros(n, np.int32),
+        reached=np.zeros(largest + codes.BLOCK, np.uint8),
         spikes=np.zeros(n * ring, np.int32),
         n_spikes=np.zeros((populations, ring), np.int64),
         clock=np.zeros((populations, 2), np.int64),
@@ -333,5 +339,6 @@ def new_synapses(
         seen=np.full(traced, NEVER, np.int64),
         active=np.zeros(traced, np.int32),
         n_active=np.zeros(q, np.int64),
+        amount=np.zeros(max((p[codes.SIZE] for p in built.tables.populations), default=0), dtype),
         fading=np.zeros(0, dtype) if fading is None else fading,
     )

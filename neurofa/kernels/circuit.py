@@ -30,7 +30,7 @@ PROJECTION_COLUMNS = 8
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
 FORWARD, FEEDBACK, UPDATE = range(3)
-WORD, BLOCK = 8, 32  # neurons that are looked at together for spikes: the bytes of a word, and of four
+BLOCK = 32  # neurons that are looked at together for spikes
 
 
 class Circuit(NamedTuple):

@@ -34,10 +34,12 @@ from .circuit import (
     UPDATED,
     V_LEAK,
     V_RESET,
-    WORD,
     R,
 )
 from .compiling import inline_kernel, tick_kernel
+
+WORDS = BLOCK // 8
+UNIT, UNITS, HIGHEST = np.uint64(1), np.uint64(0x0101010101010101), np.uint64(56)
 
 
 @tick_kernel
@@ -199,15 +201,22 @@ def wake(circuit, cells, p, tick, learning):
 
 @tick_kernel
 def candidates(reached, out):
-    """Indices of the entries that are not 0, of which there are few; `reached` is whole blocks. Returns how many."""
+    """Indices of the bytes that are 1, of which there are few; `reached` is whole blocks. Returns how many.
+
+    They are looked at by words, and words by blocks, so that there are few branches that cannot be foreseen.
+    """
     n, words = 0, reached.view(np.uint64)
-    for block in range(words.size // (BLOCK // WORD)):
-        w = block * (BLOCK // WORD)
+    for block in range(words.size // WORDS):
+        w = block * WORDS
         if words[w] | words[w + 1] | words[w + 2] | words[w + 3]:
-            for j in range(block * BLOCK, (block + 1) * BLOCK):
-                if reached[j]:
-                    out[n] = j
+            for k in range(w, w + WORDS):
+                word = words[k]
+                while word:
+                    lowest = word & (~word + UNIT)
+                    # below it every byte is 255: their lowest bits are counted by a product, in its highest byte
+                    out[n] = 8 * k + np.int64((((lowest - UNIT) & UNITS) * UNITS) >> HIGHEST)
                     n += 1
+                    word ^= lowest
     return n
 
 
@@ -268,7 +277,7 @@ def fire(circuit, cells, p, out):
     for k in range(out.size):
         j = lo + out[k]
         own = threshold + cells.raised[j]
-        if cells.v[j] < own or cells.rest[j] > 0:
+        if cells.rest[j] > 0 or not cells.v[j] >= own:
             continue
         out[n] = out[k]
         n += 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import AT_SPIKE, FIRST, INDEX_AT, PLASTIC, PTR_AT, SIZE, TARGET, TRACE_AT, UPDATE, W_AT, arriving
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 
 NEVER = -1
 
@@ -24,99 +24,94 @@ class Synapses(NamedTuple):
     seen: np.ndarray  # tick of a trace's last spike, NEVER if it is 0
     active: np.ndarray  # presynaptic neurons whose trace is not 0, by projection, int32
     n_active: np.ndarray  # (Q,) int64
+    amount: np.ndarray  # by which the rows of a projection change that are changing now, in units of the third factor
     fading: np.ndarray  # decay of a trace by its age in ticks; empty where traces do not decay
 
 
 @tick_kernel
 def third_factor(factor, post, modulator, rate):
     """eta psi M of a population; returns how many neurons will change."""
-    n = 0
+    n = np.int32(0)
     for j in range(factor.size):
         gated = post[j] * modulator[j]
         factor[j] = rate * gated
-        n += gated != 0
+        n = np.int32(n + np.int32(gated != 0))  # as narrow as the values, for the sake of vectors
+    return np.int64(n)
+
+
+@tick_kernel
+def change_rows(changes, at, units, amounts, factor, minimum):
+    """Rows of all-to-all synapses, the first of which begins at `at`, by their amounts times the third factor."""
+    size = factor.size
+    for k in range(units.size):
+        start, amount = at + size * units[k], amounts[k]
+        row = changes[start : start + size]
+        for j in range(size):
+            new = row[j] - amount * factor[j]
+            row[j] = minimum if new < minimum else new
+
+
+@tick_kernel
+def change_sparse_rows(changes, targets, indptr, units, amounts, factor, minimum):
+    """The same for rows of sparse synapses; returns how many of these are changed."""
+    n = 0
+    for k in range(units.size):
+        lo, hi = indptr[units[k]], indptr[units[k] + 1]
+        row, to, amount = changes[lo:hi], targets[lo:hi], amounts[k]
+        for s in range(row.size):
+            change = factor[to[s]]
+            new = row[s] - amount * change
+            row[s] = minimum if new < minimum else new
+            n += change != 0
     return n
-
-
-@tick_kernel
-def change_row(row, factor):
-    """The synapses of one presynaptic spike."""
-    for j in range(row.size):
-        row[j] -= factor[j]
-
-
-@tick_kernel
-def change_row_above(row, factor, minimum):
-    """The same with a lower bound."""
-    for j in range(row.size):
-        new = row[j] - factor[j]
-        row[j] = new if new > minimum else minimum
-
-
-@tick_kernel
-def change_row_by(row, factor, amount):
-    """The synapses of one presynaptic trace."""
-    for j in range(row.size):
-        row[j] -= amount * factor[j]
 
 
 @tick_kernel
 def raise_to(row, minimum):
     """Lower bound."""
     for j in range(row.size):
-        row[j] = row[j] if row[j] > minimum else minimum
+        row[j] = minimum if row[j] < minimum else row[j]
 
 
-@tick_kernel
-def change_unit(circuit, cells, synapses, q, i, amount):
-    """All synapses of presynaptic unit `i` in projection `q`, by `amount` times the third factor."""
+@inline_kernel
+def set_factor(circuit, cells, synapses, q):
+    """The third factor of the neurons that projection `q` ends on; returns how many will change."""
+    lo = circuit.populations[circuit.projections[q, TARGET], FIRST]
+    hi = lo + circuit.populations[circuit.projections[q, TARGET], SIZE]
+    return third_factor(synapses.factor[lo:hi], cells.post[lo:hi], synapses.modulator[lo:hi], synapses.rate[q])
+
+
+@inline_kernel
+def change(circuit, cells, synapses, q, units, n):
+    """All synapses of presynaptic `units` in projection `q`, by `amount` times the third factor of `n` neurons."""
     row = circuit.projections[q]
-    target, at = row[TARGET], row[W_AT]
-    first, size = circuit.populations[target, FIRST], circuit.populations[target, SIZE]
-    factor = synapses.factor[first : first + size]
-    minimum = synapses.minimum[q]
-    bounded = synapses.bounded and minimum > -np.inf
+    lo, at = circuit.populations[row[TARGET], FIRST], row[W_AT]
+    factor = synapses.factor[lo : lo + circuit.populations[row[TARGET], SIZE]]
+    minimum = synapses.minimum[q] if synapses.bounded else -synapses.minimum.dtype.type(np.inf)
     if row[PTR_AT] < 0:
-        changed = synapses.changes[at + i * size : at + (i + 1) * size]
-        if amount != 1:
-            change_row_by(changed, factor, amount)
-            if bounded:
-                raise_to(changed, minimum)
-        elif bounded:
-            change_row_above(changed, factor, minimum)
-        else:
-            change_row(changed, factor)
-        return
-    lo, hi = circuit.indptr[row[PTR_AT] + i], circuit.indptr[row[PTR_AT] + i + 1]
-    targets = circuit.index[row[INDEX_AT] + lo : row[INDEX_AT] + hi]
-    changed = synapses.changes[at + lo : at + hi]
-    for k in range(targets.size):
-        changed[k] -= amount * factor[targets[k]]
-        cells.operations[UPDATE] += factor[targets[k]] != 0
-    if bounded:
-        raise_to(changed, minimum)
+        change_rows(synapses.changes, at, units, synapses.amount, factor, minimum)
+        cells.operations[UPDATE] += units.size * n
+    else:
+        indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.index[row[INDEX_AT] :]
+        cells.operations[UPDATE] += change_sparse_rows(
+            synapses.changes[at:], targets, indptr, units, synapses.amount, factor, minimum
+        )
 
 
-@tick_kernel
+@inline_kernel
 def learn_at_spikes(circuit, cells, synapses, q, tick):
     """Every spike that arrived through `q` in this tick changes its row."""
-    row = circuit.projections[q]
     start, stop = arriving(circuit, cells, q, tick)
     if start == stop:
         return
-    first, size = circuit.populations[row[TARGET], FIRST], circuit.populations[row[TARGET], SIZE]
-    part = slice(first, first + size)
-    n = third_factor(synapses.factor[part], cells.post[part], synapses.modulator[part], synapses.rate[q])
+    n = set_factor(circuit, cells, synapses, q)
     if n == 0:
         return
-    one = synapses.factor.dtype.type(1)
-    for k in range(start, stop):
-        change_unit(circuit, cells, synapses, q, cells.spikes[k], one)
-    if row[PTR_AT] < 0:
-        cells.operations[UPDATE] += (stop - start) * n
+    synapses.amount[: stop - start] = 1
+    change(circuit, cells, synapses, q, cells.spikes[start:stop], n)
 
 
-@tick_kernel
+@inline_kernel
 def faded(synapses, at, tick, arrives):
     """Value of a trace in this tick; it ends with the last entry of `fading`, unless a spike arrives just then."""
     n = synapses.fading.size
@@ -128,7 +123,7 @@ def faded(synapses, at, tick, arrives):
     return synapses.trace[at] * synapses.fading[age]
 
 
-@tick_kernel
+@inline_kernel
 def follow_spikes(circuit, cells, synapses, q, tick):
     """Traces of the neurons whose spikes arrived through `q` in this tick."""
     base = circuit.projections[q, TRACE_AT]
@@ -145,27 +140,23 @@ def follow_spikes(circuit, cells, synapses, q, tick):
         synapses.seen[at] = tick
 
 
-@tick_kernel
+@inline_kernel
 def learn_by_traces(circuit, cells, synapses, q, tick):
     """Every presynaptic trace that is not 0 changes its row."""
-    row = circuit.projections[q]
-    base, kept, first = row[TRACE_AT], 0, circuit.populations[row[TARGET], FIRST]
-    part = slice(first, first + circuit.populations[row[TARGET], SIZE])
-    n = third_factor(synapses.factor[part], cells.post[part], synapses.modulator[part], synapses.rate[q])
+    n = set_factor(circuit, cells, synapses, q)
     if n == 0:
         return
+    base, kept = circuit.projections[q, TRACE_AT], 0
     for k in range(synapses.n_active[q]):
         i = synapses.active[base + k]
         amount = faded(synapses, base + i, tick, False)
         if amount == 0:
             synapses.seen[base + i] = NEVER
             continue
-        synapses.active[base + kept] = i
+        synapses.active[base + kept], synapses.amount[kept] = i, amount
         kept += 1
-        change_unit(circuit, cells, synapses, q, i, amount)
-    if row[PTR_AT] < 0:
-        cells.operations[UPDATE] += kept * n
     synapses.n_active[q] = kept
+    change(circuit, cells, synapses, q, synapses.active[base : base + kept], n)
 
 
 @tick_kernel
@@ -178,7 +169,7 @@ def forget_traces(circuit, synapses):
         synapses.n_active[q] = 0
 
 
-@tick_kernel
+@inline_kernel
 def plasticity(circuit, cells, synapses, tick):
     """Step 6 for projections that learn at spikes, by modulators that nothing else changes."""
     for q in range(circuit.projections.shape[0]):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circuit, deliver
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
 from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
@@ -79,7 +79,7 @@ def begin(circuit, cells, synapses, teaching, resting, fresh, tick):
     forget_traces(circuit, synapses)
 
 
-@tick_kernel
+@inline_kernel
 def take_events(circuit, cells, events, tick):
     """Put the external events of this tick where spikes of the tick before are."""
     slot = (tick - 1) % circuit.ring
@@ -89,7 +89,7 @@ def take_events(circuit, cells, events, tick):
     cells.n_spikes[0, slot] = events.size
 
 
-@tick_kernel
+@inline_kernel
 def tick_of_cells(circuit, cells, weights, tick, learning, noise):
     """Steps 1 to 3. `noise` is added to the inputs of all units; empty for none."""
     cells.touched[:] = False

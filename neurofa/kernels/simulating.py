@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import EXTERNAL, FIRST, SIZE
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 from .plasticity import plasticity
 from .presenting import tick_of_cells
 
@@ -28,6 +28,26 @@ class Log(NamedTuple):
 
 
 @tick_kernel
+def offsets(when, place, unit, ptr):
+    """Where the events of each tick begin; False if the events are not in order (or two are equal)."""
+    tick = 0
+    ptr[0] = 0
+    for n in range(when.size):
+        if n > 0 and when[n] == when[n - 1]:
+            if place[n] < place[n - 1] or (place[n] == place[n - 1] and unit[n] <= unit[n - 1]):
+                return False
+        elif when[n] < tick:
+            return False
+        while tick < when[n]:
+            tick += 1
+            ptr[tick] = n
+    while tick < ptr.size - 1:
+        tick += 1
+        ptr[tick] = when.size
+    return True
+
+
+@inline_kernel
 def take_all_events(circuit, cells, events, k, tick):
     """Put the external events of this tick where spikes of the tick before are."""
     slot = (tick - 1) % circuit.ring
@@ -42,7 +62,7 @@ def take_all_events(circuit, cells, events, k, tick):
         cells.emitted[circuit.populations[p, FIRST] + events.unit[n]] += 1
 
 
-@tick_kernel
+@inline_kernel
 def log_spikes(circuit, cells, log, k, tick):
     """Note the spikes of this tick; external events are noted in their own tick."""
     for p in range(circuit.populations.shape[0]):

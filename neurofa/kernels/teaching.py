@@ -6,7 +6,7 @@ import numpy as np
 
 from .circuit import AT_ERROR, FEEDBACK, FIRST, PLASTIC, SIZE, STATIC, TARGET
 from .codes import ERROR_SIGN, FIXED, OFFSET, SIGN, TRANSPOSE
-from .compiling import tick_kernel
+from .compiling import inline_kernel, tick_kernel
 from .neurons import copy_to, wake
 from .plasticity import follow_spikes, learn_at_spikes, learn_by_traces
 
@@ -219,7 +219,7 @@ def fade_all(synapses, teaching):
             fade(teaching, layer, synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]])
 
 
-@tick_kernel
+@inline_kernel
 def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed):
     """Step 6: every plastic projection to a layer with a modulator. `layer_of` gives the layer of a population."""
     for q in range(circuit.projections.shape[0]):
@@ -237,7 +237,7 @@ def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed):
             learn_at_spikes(circuit, cells, synapses, q, tick)
 
 
-@tick_kernel
+@inline_kernel
 def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label, peak, tick):
     """Steps 4 to 6 of tick `k` of a presentation."""
     allowed = k >= teaching.start

@@ -234,7 +234,7 @@ class Spiking:
     post: PostFactor = field(default_factory=PostFactor)
     target_activity: tuple[float, float] = (0.0, 1.0)
     error_threshold: float = 1.0
-    hidden_error_threshold: float = 1.0
+    hidden_error_threshold: float = 0.1
     tau_mod_ms: float = math.inf
     learning_starts_ms: float = 0.0
     update: str = "error"
