@@ -1,10 +1,10 @@
 """Search for the settings of spiking mode on MNIST, 784-500-10, single-sample online learning, one core a trial.
 
 The training set is shuffled once by a fixed seed; its last sixth is the validation split, the rest is trained on.
-The test set takes no part. A trial's value is its validation error after the last epoch; trials above the median
-are stopped early. The first trial of a rule has the settings of the model file, the others come from optuna's TPE
-sampler. Learning rates fall by a factor an epoch; since a search has fewer epochs than the model's protocol, the
-factor that is printed for the model is the one that gives the same fall over all of its epochs.
+The test set takes no part. A trial's value is its validation error after the last epoch; from the second epoch on,
+trials that are worse than the median are stopped. The first trial of a rule has the settings of the model file, the
+others come from optuna's TPE sampler. Learning rates fall by a factor an epoch; since a search has fewer epochs than
+the model's protocol, the factor that is printed for the model gives the same fall over all of its epochs.
 
 Studies are kept in a journal under experiments/runs/, so that a search that was stopped goes on: run one search at
 a time on a journal. Every trial is added to experiments/results/neurofa_2026_spiking_search.csv, a row for each
@@ -143,7 +143,7 @@ def study_of(rule: "nf.Rule", search: Search, number: int = 0) -> "optuna.Study"
         study_name=study_name(rule, search), load_if_exists=True, direction="minimize",
         storage=optuna.storages.JournalStorage(JournalFileBackend(search.journal)),
         sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=search.workers > 1),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
     )  # fmt: skip
 
 
@@ -245,14 +245,10 @@ def one(name: str, number: int, search: Search) -> str:
         study.tell(trial, state=TrialState.FAIL)
         raise
     study.tell(trial, value, state)
-    reached = list(study.trials[trial.number].intermediate_values.values())
-    errors = " ".join(f"{100 * error:.2f}" for error in reached)
-    return f"{name} trial {trial.number}: {ended}, validation error by epoch {errors or 'none'} %, {shown(values)}"
-
-
-def shown(values: dict[str, Any]) -> str:
-    """Values in one line."""
-    return ", ".join(f"{key} {value if isinstance(value, str) else f'{value:.3g}'}" for key, value in values.items())
+    reached = study.trials[trial.number].intermediate_values.values()
+    errors = " ".join(f"{100 * error:.2f}" for error in reached) or "none"
+    point = ", ".join(f"{key} {value if isinstance(value, str) else f'{value:.3g}'}" for key, value in values.items())
+    return f"{name} trial {trial.number}: {ended}, validation error by epoch {errors} %, {point}"
 
 
 def rows_of(study: "optuna.Study", rule: "nf.Rule", search: Search) -> list[dict]:
@@ -326,14 +322,13 @@ def best(study: "optuna.Study", rule: "nf.Rule", search: Search) -> str:
     """The best trial of a rule, as a comment and lines for the model file."""
     from optuna.trial import TrialState
 
-    complete = study.get_trials(states=(TrialState.COMPLETE,))
-    if not complete:
+    if not study.get_trials(states=(TrialState.COMPLETE,)):
         return f"# {rule.name}: no trial was completed; give more --trials"
-    trial, epochs = study.best_trial, search.epochs
+    trial = study.best_trial
     finished = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
     about = (
-        f"# trial {trial.number} of {finished}: validation error {100 * trial.value:.2f} % after {epochs} epochs of "
-        f"{search.samples:,} samples (factor {trial.params['schedule_factor']:.3g} an epoch)"
+        f"# trial {trial.number} of {finished}: validation error {100 * trial.value:.2f} %, {search.epochs} epochs "
+        f"of {search.samples:,} samples (factor {trial.params['schedule_factor']:.3g} an epoch)"
     )
     return f"{about}\n{toml_lines(rule, trial.params, search)}"
 

@@ -35,9 +35,9 @@ posts = st.one_of(
 
 
 def spiking_for(**options):
-    """A quarter spike a tick, integrate and fire, no window; `options` replace what is given."""
+    """A quarter spike a tick, integrate and fire, no window, whole error events; `options` replace what is given."""
     defaults = {"sample_ms": 20.0, "encoder": Encoder(max_rate_hz=250.0), "neuron": INTEGRATE, "post": ALWAYS}
-    return Spiking(**{**defaults, "update": "spike", **options})
+    return Spiking(**{**defaults, "update": "spike", "hidden_error_threshold": 1.0, **options})
 
 
 def random_problem(rule, sizes=(3, 4, 5, 2), n=6, K=20, seed=0):

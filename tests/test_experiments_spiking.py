@@ -11,6 +11,7 @@ import pytest
 from support import needs_mnist
 
 import neurofa as nf
+from neurofa.run import Diverged
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 SEARCH, TABLE = "neurofa_2026_spiking_search", "neurofa_2026_spiking_mnist"
@@ -88,6 +89,25 @@ def test_the_first_trial_is_the_model_as_it_is():
     assert again.training.rates(2) == spiking.training.rates(2)
     assert again.training.optimiser.weight_decay == spiking.training.optimiser.weight_decay
     assert set(point) - {"decays"} <= set(search.SEARCHED)
+
+
+def test_a_trial_that_diverges_is_on_record_and_never_the_best(monkeypatch, tmp_path):
+    def diverge(*arguments, **options):
+        raise Diverged("training diverged")
+
+    module, rule = script(SEARCH), nf.rules.DFA
+    monkeypatch.setattr(module, "split", lambda *sizes: None)
+    monkeypatch.setattr(nf, "train", diverge)
+    search = module.Search(str(tmp_path / "journal"), epochs=2, samples=10, held_out=10, seed=0, workers=1)
+    assert module.prepare(rule, search) == 0
+    assert "diverged" in module.one("dfa", 0, search)
+    assert module.prepare(rule, search) == 1
+    study = module.study_of(rule, search)
+    for _ in range(2):  # written again it stands there once
+        module.write(module.rows_of(study, rule, search), tmp_path / "table.csv")
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert [(row["state"], row["epoch"], row["validation_error_percent"]) for row in rows] == [("diverged", "1", "nan")]
+    assert "no trial was completed" in module.best(study, rule, search)
 
 
 def test_without_optuna_the_search_says_how_to_get_it(monkeypatch, capsys):

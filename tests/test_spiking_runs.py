@@ -87,11 +87,11 @@ def test_recording_changes_nothing(problem, intervals):
     events = bursts(circuit, 300, rng)
     silent, watched = new_simulation(circuit, "float32", 1), new_simulation(circuit, "float32", 1)
     inner = [p.name for p in circuit.populations if p.neuron is not None]
-    record = [
-        nf.Record("weights", c.name, every_ms=intervals[0]) for c in circuit.connections if silent.weights[c.name].size
-    ]
+    followed = sorted({c.post for c in circuit.connections if c.learning_rate is not None})
+    record = [nf.Record("weights", name, every_ms=intervals[0]) for name, W in silent.weights.items() if W.size]
     for variable in ("v", "threshold", "current", "drive", "modulator"):
-        record += [nf.Record(variable, name, every_ms=intervals[k % len(intervals)]) for k, name in enumerate(inner)]
+        names = followed if variable == "drive" else inner
+        record += [nf.Record(variable, name, every_ms=intervals[k % len(intervals)]) for k, name in enumerate(names)]
     silent.run(150.0, events)
     out = watched.run(150.0, events, [*record, *spikes_of(circuit)])
     assert_same_state(watched.state(), silent.state())

@@ -11,6 +11,7 @@ from ..kernels import circuit as codes
 from ..kernels.circuit import Cells
 from ..kernels.circuit import Circuit as Tables
 from ..kernels.plasticity import NEVER, Synapses
+from ..kernels.prefetching import LINE
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require
 from ..spec.spiking import MAX_DELAY_TICKS
@@ -288,29 +289,41 @@ def build(
         resting[first[population.name] :][: population.size] = start
     # static weights of a single connection are taken as they are: a copy would double the memory of a large network
     alone = len(parts) == 1 and rows[0][codes.PLASTIC] == codes.STATIC
-    weights = parts[0] if alone else np.concatenate([*parts, np.zeros(0, dtype)])
+    weights = parts[0] if alone else aligned(w_at, dtype)
+    for part, (lo, hi) in () if alone else zip(parts, spans, strict=True):
+        weights[lo:hi] = part
     return Built(tables, weights, resting, np.array(spans, np.int64).reshape(-1, 2), first)
+
+
+def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
+    """Zeros that begin at a cache line, so that vectors of them lie in one line each."""
+    size = n * np.dtype(dtype).itemsize
+    room = np.zeros(size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + size].view(dtype)
 
 
 def new_cells(built: Built) -> Cells:
     """All neurons at rest."""
     n, dtype, populations = len(built.resting), built.resting.dtype, len(built.tables.populations)
     ring, largest = built.tables.ring, int(built.tables.populations[:, codes.SIZE].max())
+    v = aligned(n, dtype)
+    v[:] = built.resting
     return Cells(
-        v=built.resting.copy(),
-        current=np.zeros(n, dtype),
-        raised=np.zeros(n, dtype),
-        drive=np.zeros(n, dtype),
-        post=np.zeros(n, dtype),
-        inputs=np.zeros(n, dtype),
-        rest=np.zeros(n, np.int32),
-        reached=np.zeros(largest + codes.BLOCK, np.uint8),
+        v=v,
+        current=aligned(n, dtype),
+        raised=aligned(n, dtype),
+        drive=aligned(n, dtype),
+        post=aligned(n, dtype),
+        inputs=aligned(n, dtype),
+        rest=aligned(n, np.int32),
+        reached=aligned(largest + codes.BLOCK, np.uint8),
         spikes=np.zeros(n * ring, np.int32),
         n_spikes=np.zeros((populations, ring), np.int64),
         clock=np.zeros((populations, 2), np.int64),
         touched=np.zeros(populations, np.bool_),
         operations=np.zeros(3, np.int64),
-        emitted=np.zeros(n, np.int64),
+        emitted=aligned(n, np.int64),
     )
 
 
@@ -333,8 +346,8 @@ def new_synapses(
         bounded=changes is None,
         minimum=np.full(q, -np.inf, dtype) if minimum is None else minimum,
         rate=np.zeros(q, dtype) if rate is None else rate,
-        modulator=np.zeros(n, dtype),
-        factor=np.zeros(n, dtype),
+        modulator=aligned(n, dtype),
+        factor=aligned(n, dtype),
         trace=np.zeros(traced, dtype),
         seen=np.full(traced, NEVER, np.int64),
         active=np.zeros(traced, np.int32),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compiling import inline_kernel, tick_kernel
+from .prefetching import LINE, fetch
 
 MODELS = {"if": 0, "lif": 1, "cuba_lif": 2}
 IF, LIF, CUBA_LIF = range(3)
@@ -30,7 +31,7 @@ PROJECTION_COLUMNS = 8
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
 FORWARD, FEEDBACK, UPDATE = range(3)
-BLOCK = 32  # neurons that are looked at together for spikes
+BLOCK = 64  # neurons that are looked at together for spikes
 
 
 class Circuit(NamedTuple):
@@ -83,9 +84,16 @@ def add_rows(inputs, weights, at, units):
 
 @tick_kernel
 def add_sparse_rows(inputs, weights, targets, indptr, units):
-    """Spikes arrive at the targets of their rows; returns how many synapses those have."""
-    n = 0
+    """Spikes arrive at the targets of their rows; returns how many synapses those have.
+
+    Rows of a large network lie in main memory: each is fetched while the one before is added.
+    """
+    n, step = 0, LINE // weights.itemsize
     for k in range(units.size):
+        if k + 1 < units.size:
+            for s in range(indptr[units[k + 1]], indptr[units[k + 1] + 1], step):
+                fetch(weights, s)
+                fetch(targets, s)
         lo, hi = indptr[units[k]], indptr[units[k] + 1]
         row, to = weights[lo:hi], targets[lo:hi]
         for s in range(row.size):

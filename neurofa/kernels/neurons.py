@@ -1,6 +1,7 @@
 """Neurons: exact integration over ticks, post factors, thresholds and resets (docs/spiking.md, steps 2 and 3)."""
 
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 from .circuit import (
     ADAPTS,
@@ -38,8 +39,7 @@ from .circuit import (
 )
 from .compiling import inline_kernel, tick_kernel
 
-WORDS = BLOCK // 8
-UNIT, UNITS, HIGHEST = np.uint64(1), np.uint64(0x0101010101010101), np.uint64(56)
+UNIT, GATHER = np.uint64(1), np.uint64(0x0102040810204080)
 
 
 @tick_kernel
@@ -203,20 +203,17 @@ def wake(circuit, cells, p, tick, learning):
 def candidates(reached, out):
     """Indices of the bytes that are 1, of which there are few; `reached` is whole blocks. Returns how many.
 
-    They are looked at by words, and words by blocks, so that there are few branches that cannot be foreseen.
+    The bytes of a block become bits of a word, so that few branches depend on what cannot be foreseen.
     """
     n, words = 0, reached.view(np.uint64)
-    for block in range(words.size // WORDS):
-        w = block * WORDS
-        if words[w] | words[w + 1] | words[w + 2] | words[w + 3]:
-            for k in range(w, w + WORDS):
-                word = words[k]
-                while word:
-                    lowest = word & (~word + UNIT)
-                    # below it every byte is 255: their lowest bits are counted by a product, in its highest byte
-                    out[n] = 8 * k + np.int64((((lowest - UNIT) & UNITS) * UNITS) >> HIGHEST)
-                    n += 1
-                    word ^= lowest
+    for block in range(words.size // 8):
+        bits = np.uint64(0)
+        for k in range(8):  # the product has the lowest bits of all bytes in its highest byte, in order
+            bits |= ((words[block * 8 + k] * GATHER) >> np.uint64(56)) << np.uint64(8 * k)
+        while bits:
+            out[n] = block * BLOCK + trailing_zeros(bits)
+            n += 1
+            bits &= bits - UNIT
     return n
 
 
