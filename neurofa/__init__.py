@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
+    from .mode_agreement import agreement
     from .observation import observe
     from .recorder import Record
     from .recording import Recording, Trace
@@ -56,6 +57,7 @@ _HOME = {
     **dict.fromkeys(("Run", "train", "updates"), "run"),
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
+    "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
     "observe": "observation",
     "Record": "recorder",
     **dict.fromkeys(("Recording", "Trace"), "recording"),
@@ -96,6 +98,7 @@ __all__ = [
     "Spiking",
     "Trace",
     "Training",
+    "agreement",
     "analysis",
     "convert",
     "load_data",

@@ -14,7 +14,7 @@ from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .rules import lower
 from .rules.feedback import FOLLOWS
-from .run import require_kinds
+from .run import as_batch, require_kinds
 from .spec import Model, Network, Rule, Spiking
 from .spec.errors import require
 
@@ -46,10 +46,11 @@ def observe(
     spiking
         Takes the place of the model's.
     learn
-        Whether synapses change as in training; else only the forward pass runs.
+        Whether the network learns as in training, one sample at a time; else only the forward pass runs.
     record
         What to record; populations are ``input``, ``layers.0`` ... and ``bias``, connections ``layers.0.W``,
-        ``layers.0.b`` ... . All spikes unless given. Error events are always recorded.
+        ``layers.0.b`` ... . All spikes unless given. Error events are always recorded. A variable is recorded at the
+        end of a tick: a membrane after its reset, an input event in its own tick.
     seed
         Of the encoder, and of what is drawn.
 
@@ -69,15 +70,17 @@ def observe(
     given = dict(params or {})
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
         given = {key: value for key, value in given.items() if not key.endswith(".B")}
-    engine = SpikingEngine(lower(network, rule, seed, params=given), chosen, seed=seed, threads=1)
+    x, y = as_batch(network, x, y)
+    double = bool(given) and all(np.asarray(value).dtype == np.float64 for value in given.values())
+    plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
+    engine = SpikingEngine(plan, chosen, seed=seed, threads=1, optimiser=chosen.training.optimiser)
     require(
         not (learn and engine.perturbed.on),
         f"rule {rule.name!r} learns after a presentation, from its loss; observe it with learn=False",
     )
-    x = np.atleast_2d(x).reshape(len(np.atleast_2d(x)), -1)
     names = engine.shared.circuit.names
     records = [Record("spikes", name) for name in names] if record is None else list(record)
-    return _record(engine, x, np.atleast_1d(y), learn, records)
+    return _record(engine, x, y, learn, records)
 
 
 def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, records: list[Record]) -> Recording:
@@ -86,11 +89,9 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
     samples, show = engine.samples(x, y), engine.show._replace(learns=learn)
     engine.set_rates(engine.spiking.training.rates(engine.plan.n_layers))
     total = len(x) * K
-    recorder = Recorder(shared.circuit, shared.built, [r for r in records if r.variable != "spikes"], total)
+    recorder = Recorder(shared.circuit, shared.built, records, total)
     names = shared.circuit.names
-    spikes: dict[str, list[tuple[int, np.ndarray]]] = {r.of: [] for r in records if r.variable == "spikes"}
-    for name in spikes:
-        require(name in names, f"recorded population {name!r} is unknown; choose one of: {', '.join(names)}")
+    spikes: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in recorder.spikes}
     errors: dict[int, list[tuple[int, int, int]]] = {}
     quiet, count = np.zeros(0, engine.plan.dtype), 0
     for n in range(len(x)):
@@ -119,10 +120,12 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
                     (tick, int(k_), int(events[k_])) for k_ in np.flatnonzero(events)
                 )
             recorder.take(net.cells, net.synapses, tick, tick)
+        if learn:
+            engine.after_one()
     return Recording(
         dt_ms=engine.spiking.dt_ms,
         ticks=total,
-        spikes={name: _events(found) for name, found in spikes.items()},
+        spikes={name: recorder.chosen(name, *_events(found)) for name, found in spikes.items()},
         errors={
             f"layers.{layer}": _columns(errors.get(layer, []))
             for layer in range(engine.plan.n_layers)

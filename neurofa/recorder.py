@@ -49,17 +49,21 @@ class Record:
 
 
 class Recorder:
-    """Traces of a run of `n_ticks` ticks; spikes are recorded elsewhere.
+    """Traces of a run of `n_ticks` ticks, and which units' spikes are wanted; the spikes are noted elsewhere.
 
     Raises
     ------
     InputError
-        If a record names what is not there, or the traces would take more than `MAX_BYTES`.
+        If a record names what is not there or the same as another, or the traces would take more than `MAX_BYTES`.
     """
 
     def __init__(self, circuit: Circuit, built: Built, records: Sequence[Record], n_ticks: int) -> None:
         self.circuit, self.built, self.taken = circuit, built, []
+        self.spikes: dict[str, np.ndarray] = {}  # units by population
         total = 0
+        seen = [(record.variable, record.of) for record in records]
+        double = sorted({f"{variable} of {name!r}" for variable, name in seen if seen.count((variable, name)) > 1})
+        require(not double, f"{', '.join(double)} is to be recorded twice; give one record with all units")
         for record in records:
             names = [c.name for c in circuit.connections] if record.variable == "weights" else circuit.names
             what = "connection" if record.variable == "weights" else "population"
@@ -69,6 +73,19 @@ class Recorder:
             units = np.arange(size) if record.units is None else np.asarray(record.units, np.int64)
             inside = units.size > 0 and units.min() >= 0 and units.max() < size
             require(bool(inside), f"recorded units of {record.of!r} must be from 0 to {size - 1}")
+            if record.variable == "spikes":
+                require(record.every_ms is None, f"spikes of {record.of!r} have no interval; leave every_ms out")
+                self.spikes[record.of] = units
+                continue
+            if what == "population":
+                external = circuit.populations[index].neuron is None
+                require(not external, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
+                followed = built.tables.populations[index, codes.POST] == codes.CURRENT
+                require(
+                    record.variable != "drive" or bool(followed),
+                    f"the low-passed drive of {record.of!r} is followed only where plastic synapses end on it and its "
+                    "post factor is 'current_window'",
+                )
             every = 1 if record.every_ms is None else max(1, math.floor(record.every_ms / circuit.dt_ms + 0.5))
             rows = -(-n_ticks // every)
             total += rows * len(units) * built.resting.itemsize
@@ -79,6 +96,13 @@ class Recorder:
             )
             self.taken.append((record, index, units, every, np.zeros((rows, len(units)), built.resting.dtype)))
         self.every = math.gcd(*(taken[3] for taken in self.taken)) if self.taken else 0
+
+    def chosen(self, name: str, ticks: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of a population's spikes those of the units that were asked for."""
+        if len(self.spikes[name]) == self.circuit.population(name).size:
+            return ticks, units
+        mine = np.isin(units, self.spikes[name])
+        return ticks[mine], units[mine]
 
     def take(self, cells: Cells, synapses: Synapses, k: int, tick: int) -> None:
         """Record what is due at the end of tick `k` of the run."""

@@ -119,15 +119,26 @@ def updates(
     chosen = spiking or (net.spiking_for(rule) if isinstance(net, Model) else Spiking())
     if isinstance(net, Model):
         net, _, rule = net.for_rule(rule)
+    x, y = as_batch(net, x, y)
+    chosen = replace(chosen, reset_state=True, homeostasis=None)
+    engine = new_engine(mode, freeze(net, rule, params), chosen, batch_size=len(x), seed=seed, threads=1)
+    return engine.updates(x, y)
+
+
+def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A few samples as engines take them: x (n, n_inputs), labels (n,) int64 or targets (n, n_outputs).
+
+    Raises
+    ------
+    InputError
+        If there are none, or they do not fit the network.
+    """
     x, y = np.atleast_1d(x), np.atleast_1d(y)
     require(len(x) > 0 and len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
     batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
     check_data(net, batch)
-    chosen = replace(chosen, reset_state=True, homeostasis=None)
-    engine = new_engine(mode, freeze(net, rule, params), chosen, batch_size=len(x), seed=seed, threads=1)
-    return engine.updates(
-        x.reshape(len(x), -1), batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
-    )
+    targets = batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
+    return x.reshape(len(x), -1), targets
 
 
 def _classes(net: Network) -> int:

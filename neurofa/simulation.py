@@ -163,9 +163,7 @@ class Simulation:
         if not offsets(when, place, which, ptr):
             order = np.lexsort((which, place, when))
             when, which, place = when[order], which[order], place[order]
-            require(
-                offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once"
-            )
+            require(offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once")
         return Events(ptr, place, which)
 
     def _log(self, records: Sequence[Record], n_ticks: int) -> Log:

@@ -276,7 +276,7 @@ UNKNOWN = {
     "composition": (["train", "digits", "--rule", "error/sideways/random"], ("'sideways'", "sequential", "direct")),
     "senseless composition": (["train", "digits", "--rule", "target/direct/none"], ("feedback", "random")),
     "model": (["train", "digit"], ("digit", "'digits'")),
-    "mode": (["train", "digits", "--mode", "spiking"], ("mode 'spiking'", "rate")),
+    "mode": (["train", "digits", "--mode", "spikin"], ("mode 'spikin'", "did you mean 'spiking'")),
     "option": (["train", "digits", "--epoch", "3"], ("--epoch", "--epochs", "--help")),
     "command": (["trian", "digits"], ("'trian'", "--help")),
     "data": (["train", "digits", "--data", "minst"], ("'minst'", "did you mean 'mnist'", ".npz")),

@@ -247,9 +247,7 @@ def build(
     for population in circuit.populations:
         first[population.name], at = at, at + population.size
     integers = [
-        _integers(p, first[p.name], circuit.dt_ms, p.name in gated, p.name in ones)
-        for p in circuit.populations
-
+        _integers(p, first[p.name], circuit.dt_ms, p.name in gated, p.name in ones) for p in circuit.populations
     ]
     rows, spans, parts, indptrs, indices = [], [], [], [], []
     w_at = ptr_at = index_at = trace_at = 0

@@ -246,6 +246,17 @@ class SpikingEngine:
                 parts = list(pool.map(work, range(len(lanes))))
         return reduce(lambda sums, part: (sums[0] + part[0], sums[1] + part[1]), parts)
 
+    def after_one(self) -> None:
+        """What follows a presentation that was run tick by tick from outside, and learned from at once."""
+        net = self.learner
+        self.shown.spikes[0], self.shown.net[0] = net.cells.emitted, net.teaching.net
+        follow_up(net.synapses, net.teaching, self.perturbed, self.after, self.shown, 0, 0)
+        self.steps, self.presented = self.steps + 1, self.presented + 1
+        if self.presented % DECAY_EVERY == 0:
+            decay_weights(net.synapses, self.after)
+        if self.plan.refresh_every and self.steps % self.plan.refresh_every == 0:
+            self._refresh()
+
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""
         for route in self.plan.feedback:

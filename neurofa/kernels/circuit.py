@@ -31,7 +31,7 @@ PROJECTION_COLUMNS = 8
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
 FORWARD, FEEDBACK, UPDATE = range(3)
-BLOCK = 64  # neurons that are looked at together for spikes
+BLOCK = 64  # neurons that are looked at together for spikes: the bits of a word
 
 
 class Circuit(NamedTuple):
@@ -69,8 +69,10 @@ def add_rows(inputs, weights, at, units):
     """Spikes arrive at all neurons of a population: a row of weights each, the first of which begins at `at`."""
     size, n, k = inputs.size, units.size, 0
     while k + 4 <= n:  # so that the inputs are read and written once for four rows
-        a, b, c, d = (at + size * units[k], at + size * units[k + 1], at + size * units[k + 2], at + size * units[k + 3])
-        first, second, third, fourth = weights[a : a + size], weights[b : b + size], weights[c : c + size], weights[d : d + size]
+        a, b = at + size * units[k], at + size * units[k + 1]
+        c, d = at + size * units[k + 2], at + size * units[k + 3]
+        first, second = weights[a : a + size], weights[b : b + size]
+        third, fourth = weights[c : c + size], weights[d : d + size]
         for j in range(size):
             inputs[j] += (first[j] + second[j]) + (third[j] + fourth[j])
         k += 4

@@ -83,7 +83,7 @@ def set_factor(circuit, cells, synapses, q):
 
 @inline_kernel
 def change(circuit, cells, synapses, q, units, n):
-    """All synapses of presynaptic `units` in projection `q`, by `amount` times the third factor of `n` neurons."""
+    """All synapses of presynaptic `units` in projection `q`, by their amounts times the third factor of `n` neurons."""
     row = circuit.projections[q]
     lo, at = circuit.populations[row[TARGET], FIRST], row[W_AT]
     factor = synapses.factor[lo : lo + circuit.populations[row[TARGET], SIZE]]
