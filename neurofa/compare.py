@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .engines import new_engine
 from .io.data import Data
 from .io.results import environment, write_results, write_table
+from .mode_agreement import agreement
 from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_mode, train
 from .spec import Model, Rule
 from .spec.errors import require
+from .trainer import check_data
 
 if TYPE_CHECKING:
     import xarray
 
 COLUMNS = ("rule", "mode", "seed", "test_error", "alignment_deg", "synops_per_sample", "seconds")
 RESULTS, TABLE, FIGURE, RUNS = "results.nc", "table.csv", "compare.png", "runs"
+AGREEMENT_SAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,28 @@ def compare(
     Comparison
         `results` has dims rule, mode, seed, epoch, probe, layer with ``test_error``, ``train_error``, ``test_loss``,
         ``train_loss``, ``alignment_deg`` and the other probes, and over the first three ``final_test_error``,
-        ``seconds`` and ``identity`` (hash of what was run); `table` has the columns of ``table.csv``, where
-        ``alignment_deg`` is the mean over the hidden layers of the last probe's, NaN without any. A run that
-        diverged is NaN in both and has its message in `diverged`.
+        ``seconds``, ``synops_per_sample`` (multiply-accumulates in rate mode, counted events in spiking mode) and
+        ``identity`` (hash of what was run). Modes and rules may differ in their epochs and probes: where a run has
+        none it is NaN. If both modes are compared, `results` also has, over rule, seed and layer, what
+        `neurofa.agreement` measures with the parameters that the rate run leaves, on the first 256 training samples:
+        ``activity_correlation``, ``update_correlation``, ``update_angle_between_modes_deg`` and the others.
+        `table` has the columns of ``table.csv``, where ``alignment_deg`` is the mean over the hidden layers of the
+        last probe's, NaN without any. A run that diverged is NaN in both and has its message in `diverged`.
 
     Raises
     ------
     InputError
-        Before anything runs, if a rule, the network and the data do not go together.
+        Before anything runs, if a rule, the network, a mode and the data do not go together.
     """
     from .rules import check
 
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
     require(len(rules) > 0 and len(seeds) > 0, "there is nothing to compare; give at least one rule and one seed")
+    require(
+        len(modes) > 0 and len(set(modes)) == len(modes),
+        f"modes are {', '.join(modes) or 'none'}; name each of {', '.join(MODES)} at most once, and at least one",
+    )
     for mode in modes:
         require_mode(mode)
     for rule in rules:
@@ -89,8 +101,11 @@ def compare(
     runs: list[Run] = []
     table: list[dict[str, Any]] = []
     diverged: dict[str, str] = {}
+    between: list[xarray.Dataset] = []
     for seed in seeds:
         data = load(seed)
+        if not table:
+            _check_all(model, rules, modes, data)
         for mode in modes:
             for rule in rules:
                 name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
@@ -106,11 +121,37 @@ def compare(
                 else:
                     runs.append(run)
                     table.append(_row(run))
+                    if mode == "rate" and "spiking" in modes:
+                        between.append(_between_modes(model, rule, run, data))
     places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": list(seeds)}
-    comparison = Comparison(_joined(runs, places, model, data), table, diverged)
+    comparison = Comparison(_joined(runs, between, places, model, data), table, diverged)
     if out is not None:
         write(comparison, Path(out))
     return comparison
+
+
+def _check_all(model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data) -> None:
+    """Refuse what an engine would refuse, before the runs of other rules and modes have taken their time."""
+    from .rules import lower
+
+    for rule in rules:
+        network, training, own = model.for_rule(rule)
+        check_data(network, data)
+        for mode in modes:
+            spiking = model.spiking_for(rule)
+            protocol = spiking.training if mode == "spiking" else training
+            batch = 1 if protocol.batch_size == 1 else 2  # only whether there is more than one sample matters here
+            plan = lower(network, own, precision=protocol.precision)
+            engine = new_engine(mode, plan, spiking, batch_size=batch, optimiser=protocol.optimiser, threads=1)
+            for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+                engine.check_samples(x, y)
+
+
+def _between_modes(model: Model, rule: Rule, run: Run, data: Data) -> "xarray.Dataset":
+    """Agreement of both modes where a run in rate mode ended, with dims rule, seed and layer."""
+    batch = data.x_train[:AGREEMENT_SAMPLES], data.y_train[:AGREEMENT_SAMPLES]
+    found = agreement(model, rule, run.params, *batch, seed=run.seed)
+    return found.expand_dims({"rule": [rule.name], "seed": [run.seed]})
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -149,7 +190,13 @@ def final_note(model: Model, runs: Sequence[Run]) -> str:
     return " or ".join(dict.fromkeys(notes))
 
 
-def _joined(runs: Sequence[Run], places: dict[str, list[Any]], model: Model, data: Data) -> "xarray.Dataset":
+def _joined(
+    runs: Sequence[Run],
+    between: Sequence["xarray.Dataset"],
+    places: dict[str, list[Any]],
+    model: Model,
+    data: Data,
+) -> "xarray.Dataset":
     """All histories along rule, mode and seed, in the order of `places`; what a run lacks, or did not reach, is NaN."""
     import xarray
 
@@ -157,14 +204,13 @@ def _joined(runs: Sequence[Run], places: dict[str, list[Any]], model: Model, dat
     for run in runs:
         own = {"rule": [run.rule.name], "mode": [run.mode], "seed": [run.seed]}
         about = {"final_test_error": run.test_error, "seconds": run.seconds, "identity": run.history.attrs["identity"]}
-        final = xarray.Dataset(about)
+        final = xarray.Dataset(about | {"synops_per_sample": run.synops_per_sample})
         parts.append(xarray.merge([run.history.drop_attrs(), final]).expand_dims(own))
     # runs may differ in their epochs and probes, along which nothing shall be joined
-    results = xarray.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop")
+    results = xarray.merge([*parts, *between], join="outer", compat="no_conflicts", combine_attrs="drop")
     results = results.reindex(places).transpose("rule", "mode", "seed", ...)
     if runs:
         results["identity"] = results["identity"].fillna("").astype(str)
-    synops = {(run.rule.name, run.mode): float(run.synops_per_sample) for run in runs}
     results.attrs = environment() | {
         "title": model.title,
         "source": model.source,
@@ -174,7 +220,6 @@ def _joined(runs: Sequence[Run], places: dict[str, list[Any]], model: Model, dat
         "epochs": int(results.sizes["epoch"]),
         "report_last": model.training.report_last,
         "final": final_note(model, runs),
-        "synops_per_sample": [synops.get((rule, mode), nan) for mode in places["mode"] for rule in places["rule"]],
     }
     if runs:
         results.attrs["threads"] = runs[0].history.attrs["threads"]
@@ -186,9 +231,10 @@ def _joined(runs: Sequence[Run], places: dict[str, list[Any]], model: Model, dat
 
 
 def one_run(history: "xarray.Dataset", rule: str) -> "xarray.Dataset":
-    """A run's history with the dims that a comparison has, for the same figures."""
+    """A run's history with the dims and the variables that a comparison's figure shows."""
     own = {"rule": [rule], "mode": [str(history.attrs["mode"])], "seed": [int(history.attrs["seed"])]}
-    return history.assign(final_test_error=history.attrs["test_error"]).expand_dims(own)
+    about = {name: history.attrs[name] for name in ("seconds", "synops_per_sample")}
+    return history.assign(final_test_error=history.attrs["test_error"], **about).expand_dims(own)
 
 
 def write(comparison: Comparison, out: Path) -> None:

@@ -100,7 +100,7 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
         inputs = net.inputs
         encode(
             samples.x[n], inputs.kind, inputs.peak, K, inputs.random_phase, inputs.key, n,
-            inputs.ptr, inputs.index, inputs.scratch,
+            inputs.ptr, inputs.units, inputs.scratch,
         )  # fmt: skip
         for k in range(K):
             run_ticks(net, show, quiet, samples.aims, label, k, k + 1, start)

@@ -27,7 +27,8 @@ class Simulation:
     Attributes
     ----------
     weights
-        By connection: a view of its weights, a matrix if it is all-to-all, else one value for each synapse.
+        By connection: a view of its weights, a matrix if it is all-to-all, else one value for each synapse;
+        read-only if nothing in the circuit is plastic (a lone connection's weights are then the array that was given).
     modulators
         By population: the third factor of its plastic synapses, (size,), which stays what it is set to.
     spike_counts
@@ -59,6 +60,7 @@ class Simulation:
             self.weights[connection.name] = (
                 self.built.weights[lo:hi] if sparse else self.built.weights[lo:hi].reshape(shape)
             )
+            self.weights[connection.name].flags.writeable &= self.learning
         self.modulators = self._by_population(self.synapses.modulator)
         self.spike_counts = self._by_population(self.cells.emitted)
 
@@ -98,11 +100,10 @@ class Simulation:
             For events outside of the run or the population, and for records that name what is not there or take too
             much memory.
         """
+        require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
         n_ticks = int(np.floor(duration_ms / self.circuit.dt_ms + 0.5))
-        require(n_ticks >= 0, f"duration_ms is {duration_ms}; it must not be negative")
-        given = self._events(events or {}, n_ticks)
-        recorder = Recorder(self.circuit, self.built, [r for r in record if r.variable != "spikes"], n_ticks)
-        log = self._log([r for r in record if r.variable == "spikes"], n_ticks)
+        recorder = Recorder(self.circuit, self.built, record, n_ticks)
+        given, log = self._events(events or {}, n_ticks), self._log(recorder)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
         ticks, units, k = [], [], 0
         nothing, total = np.zeros(0, self.built.resting.dtype), 0
@@ -125,10 +126,10 @@ class Simulation:
             if reached > k and every and (reached - 1) % every == 0:
                 recorder.take(self.cells, self.synapses, reached - 1, self.tick + reached - 1)
             if reached < stop or reached == n_ticks:
-                n = int(log.count[0])
+                n = int(log.filled[0])
                 ticks.append(log.tick[:n].copy())
                 units.append(log.unit[:n].astype(np.int64))
-                log.count[0], total = 0, total + n
+                log.filled[0], total = 0, total + n
                 self.tick, kept = self.tick + (reached if total > MAX_EVENTS else 0), total <= MAX_EVENTS
                 require(
                     kept,
@@ -145,7 +146,7 @@ class Simulation:
             require_choice(
                 "population with events", name, [p.name for p in self.circuit.populations if p.neuron is None]
             )
-            when, which = np.asarray(when), np.asarray(which)
+            when, which = (np.asarray(part, None if len(part) else np.int64) for part in (when, which))
             size, index = self.circuit.population(name).size, self.circuit.names.index(name)
             require(
                 when.shape == which.shape and when.ndim == 1 and when.dtype.kind in "iu" and which.dtype.kind in "iu",
@@ -166,11 +167,8 @@ class Simulation:
             require(offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once")
         return Events(ptr, place, which)
 
-    def _log(self, records: Sequence[Record], n_ticks: int) -> Log:
-        names = self.circuit.names
-        for record in records:
-            require_choice("recorded population", record.of, names)
-        wanted = np.array([any(record.of == name for record in records) for name in names])
+    def _log(self, recorder: Recorder) -> Log:
+        wanted = np.array([name in recorder.spikes for name in self.circuit.names])
         room = sum(p.size for p, is_wanted in zip(self.circuit.populations, wanted, strict=True) if is_wanted)
         room = max(2 * room, 1_000_000) if room else 0
         return Log(wanted, np.zeros(room, np.int64), np.zeros(room, np.int32), np.zeros(1, np.int64))
@@ -185,15 +183,15 @@ class Simulation:
             if wanted:
                 first = self.built.first[population.name]
                 mine = (which >= first) & (which < first + population.size)
-                spikes[population.name] = when[mine], which[mine] - first
+                spikes[population.name] = recorder.chosen(population.name, when[mine], which[mine] - first)
         none = np.zeros(0, np.int64)
         sizes = {p.name: p.size for p in self.circuit.populations}
         return Recording(self.circuit.dt_ms, n_ticks, spikes, {}, recorder.traces(), none, none, sizes)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that the simulation needs to go on from here, as copies."""
+        """Everything that the simulation needs to go on from here, as copies; weights if there are plastic ones."""
         arrays = {f"cells.{name}": np.array(value) for name, value in self.cells._asdict().items()}
-        for name in ("weights", "modulator"):
+        for name in ("weights", "modulator") if self.learning else ():
             arrays[f"synapses.{name}"] = np.array(getattr(self.synapses, name))
         return arrays | {"tick": np.array(self.tick)}
 

@@ -64,7 +64,7 @@ def events_of(engine, x, first=0, key=None):
     for number, row in enumerate(x, start=first):
         encode(
             row, inputs.kind, inputs.peak, n_ticks, inputs.random_phase, inputs.key if key is None else key,
-            number, inputs.ptr, inputs.index, inputs.scratch,
+            number, inputs.ptr, inputs.units, inputs.scratch,
         )  # fmt: skip
-        result.append([(k, int(i)) for k in range(n_ticks) for i in inputs.index[inputs.ptr[k] : inputs.ptr[k + 1]]])
+        result.append([(k, int(i)) for k in range(n_ticks) for i in inputs.units[inputs.ptr[k] : inputs.ptr[k + 1]]])
     return result

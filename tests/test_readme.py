@@ -9,7 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/rules.md", "docs/conventions.md", "docs/papers.md", "docs/spiking.md")
-EXAMPLES = ("neurofa", "neurofa.run", "neurofa.simulation", "neurofa.spec.rule", "neurofa.spec.network", "neurofa.rules.presets")
+EXAMPLES = (
+    "neurofa",
+    "neurofa.run",
+    "neurofa.simulation",
+    "neurofa.spec.rule",
+    "neurofa.spec.network",
+    "neurofa.rules.presets",
+)
 
 
 def blocks(page):

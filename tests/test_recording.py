@@ -110,7 +110,7 @@ def test_all_variables_of_a_population():
     neuron = nf.Neuron("cuba_lif", tau_m_ms=10.0, tau_syn_ms=4.0, threshold_step=0.5, tau_threshold_ms=7.0)
     circuit = nf.Circuit(
         (nf.Population("in", 1), nf.Population("n", 1, neuron, nf.PostFactor(tau_ms=5.0))),
-        (nf.Connection("in", "n", np.array([[30.0]]), learning_rate=0.0),),
+        (nf.Connection("in", "n", np.array([[30.0]]), learning_rate=0.5),),
     )
     simulated = nf.Simulation(circuit, "float64")
     simulated.modulators["n"][:] = 0.75

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..spec.spiking import MAX_DELAY_TICKS
 
 
 class Sparse(NamedTuple):
-    """Synapses by presynaptic unit: those of unit i are ``indptr[i]:indptr[i + 1]``; several to one target are allowed."""
+    """Synapses by presynaptic unit, those of unit i at ``indptr[i]:indptr[i + 1]``; several may have one target."""
 
     indptr: np.ndarray  # (n_pre + 1,)
     indices: np.ndarray  # targets
@@ -51,13 +52,16 @@ class Population:
     v_init: float | np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        require(self.size >= 1, f"population {self.name!r} has size {self.size}; give at least 1")
+        require(
+            isinstance(self.size, Integral) and self.size >= 1,
+            f"population {self.name!r} has size {self.size!r}; it must be a whole number of at least 1",
+        )
         require(math.isfinite(self.drive), f"population {self.name!r} has drive {self.drive}; it must be finite")
         if self.v_init is not None:
             given = np.asarray(self.v_init, float)
             require(
                 given.shape in ((), (self.size,)) and bool(np.isfinite(given).all()),
-                f"population {self.name!r}: v_init must be one finite number, or one for each of its {self.size} neurons",
+                f"population {self.name!r}: v_init must be a finite number, or one for each of its {self.size} neurons",
             )
 
 
@@ -91,8 +95,8 @@ class Connection:
         object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
         rate = self.learning_rate
         require(
-            rate is None or 0 <= rate < math.inf,
-            f"connection {self.name!r} has learning_rate {rate}; it must be finite and not negative",
+            rate is None or 0 < rate < math.inf,
+            f"connection {self.name!r} has learning_rate {rate}; it must be positive and finite, or None for static",
         )
 
 
@@ -124,7 +128,7 @@ class Circuit:
             for name in (connection.pre, connection.post):
                 require(
                     name in self.names,
-                    f"connection {connection.name!r} names population {name!r}; the circuit has {', '.join(self.names)}",
+                    f"connection {connection.name!r}: no population {name!r}; the circuit has {', '.join(self.names)}",
                 )
             external = self.population(connection.post).neuron is None
             require(not external, f"connection {connection.name!r} ends on {connection.post!r}, which is external")
@@ -277,7 +281,7 @@ def build(
         reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
         projections=np.array(rows, np.int64).reshape(-1, codes.PROJECTION_COLUMNS),
         indptr=joined(indptrs, np.int64),
-        index=joined(indices, np.uint32),
+        targets=joined(indices, np.uint32),
         ring=1 + max([row[codes.DELAY] for row in rows], default=1),
     )
     resting = np.zeros(at, dtype)

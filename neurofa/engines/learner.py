@@ -42,7 +42,7 @@ def circuit_of(plan: Plan, spiking: Spiking) -> Circuit:
     connections = []
     delays = spiking.delays(plan.n_layers)
     for index, (projection, name) in enumerate(zip(plan.projections, names, strict=True)):
-        rate = 0.0 if projection.plastic else None
+        rate = 1.0 if projection.plastic else None  # each stretch of training writes its own
         below, delay_ms = populations[index].name, delays[index] * spiking.dt_ms
         connections.append(Connection(below, name, plan.params[f"{name}.W"], delay_ms, rate, f"{name}.W"))
         if projection.bias:
@@ -162,7 +162,7 @@ def new_inputs(shared: Shared, key: int, n_ticks: int) -> Inputs:
         random_phase=encoder.phase == "random",
         key=key,
         ptr=np.zeros(n_ticks + 1, np.int64),
-        index=np.empty(room, np.int32),
+        units=np.empty(room, np.int32),
         scratch=np.empty((2, room), np.int32),
     )
 

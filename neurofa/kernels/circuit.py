@@ -41,7 +41,7 @@ class Circuit(NamedTuple):
     reals: np.ndarray  # (P, REAL_COLUMNS)
     projections: np.ndarray  # (Q, PROJECTION_COLUMNS) int64
     indptr: np.ndarray  # of all sparse projections, int64
-    index: np.ndarray  # targets of their synapses, uint32: what cannot be negative is faster to index with
+    targets: np.ndarray  # of their synapses, uint32: what cannot be negative is faster to index with
     ring: int  # ticks that spikes are kept for
 
 
@@ -130,5 +130,5 @@ def deliver(circuit, cells, weights, tick):
             add_rows(inputs, weights, at, units)
             cells.operations[FORWARD] += units.size * size
         else:
-            indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.index[row[INDEX_AT] :]
+            indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.targets[row[INDEX_AT] :]
             cells.operations[FORWARD] += add_sparse_rows(inputs, weights[at:], targets, indptr, units)

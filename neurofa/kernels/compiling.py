@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+import numba
+
+njit: Any = numba.njit  # whose annotation does not know `_nrt`
 
 
 def tick_kernel(function: Callable[..., Any]) -> Any:

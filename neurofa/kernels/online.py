@@ -91,7 +91,7 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     label = aim(samples, n)
     encode(
         samples.x[n], inputs.kind, inputs.peak, show.n_ticks, inputs.random_phase, inputs.key, number,
-        inputs.ptr, inputs.index, inputs.scratch,
+        inputs.ptr, inputs.units, inputs.scratch,
     )  # fmt: skip
     middle = 0.5 * (samples.low + samples.high)
     quiet, noise, took = perturbed.injected[:0], perturbed.injected[:0], show.n_ticks

@@ -92,7 +92,7 @@ def change(circuit, cells, synapses, q, units, n):
         change_rows(synapses.changes, at, units, synapses.amount, factor, minimum)
         cells.operations[UPDATE] += units.size * n
     else:
-        indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.index[row[INDEX_AT] :]
+        indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.targets[row[INDEX_AT] :]
         cells.operations[UPDATE] += change_sparse_rows(
             synapses.changes[at:], targets, indptr, units, synapses.amount, factor, minimum
         )

@@ -18,8 +18,8 @@ class Inputs(NamedTuple):
     peak: float  # spikes a tick that stand for an activity of 1
     random_phase: bool
     key: int
-    ptr: np.ndarray  # (ticks + 1,) int64: events of tick k are index[ptr[k] : ptr[k + 1]]
-    index: np.ndarray  # inputs, int32
+    ptr: np.ndarray  # (ticks + 1,) int64: events of tick k are units[ptr[k] : ptr[k + 1]]
+    units: np.ndarray  # inputs, int32
     scratch: np.ndarray
 
 
@@ -108,7 +108,7 @@ def run_ticks(net, show, noise, aims, label, first, last, tick):
     circuit, cells, synapses, teaching, inputs = net.circuit, net.cells, net.synapses, net.teaching, net.inputs
     learning = show.learns or show.traces
     for k in range(first, last):
-        take_events(circuit, cells, inputs.index[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
+        take_events(circuit, cells, inputs.units[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
         tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, noise)
         if show.learns:
             teach(circuit, cells, synapses, teaching, net.layer_of, k, show.n_ticks, aims, label, inputs.peak, tick + k)

@@ -24,7 +24,7 @@ class Log(NamedTuple):
     wanted: np.ndarray  # (P,) bool
     tick: np.ndarray  # (room,) int64
     unit: np.ndarray  # (room,) int32, over all populations
-    count: np.ndarray  # (1,) int64
+    filled: np.ndarray  # (1,) int64
 
 
 @tick_kernel
@@ -71,9 +71,9 @@ def log_spikes(circuit, cells, log, k, tick):
             first = circuit.populations[p, FIRST]
             start = circuit.ring * first + slot * circuit.populations[p, SIZE]
             for n in range(cells.n_spikes[p, slot]):
-                log.tick[log.count[0]] = k
-                log.unit[log.count[0]] = first + cells.spikes[start + n]
-                log.count[0] += 1
+                log.tick[log.filled[0]] = k
+                log.unit[log.filled[0]] = first + cells.spikes[start + n]
+                log.filled[0] += 1
 
 
 @tick_kernel
@@ -83,7 +83,7 @@ def advance(circuit, cells, synapses, events, log, quiet, learning, first, last,
     `quiet` is an empty array, `reserve` the most spikes that a tick can leave. Returns the tick it came to.
     """
     for k in range(first, last):
-        if log.count[0] + reserve > log.tick.size:
+        if log.filled[0] + reserve > log.tick.size:
             return k
         take_all_events(circuit, cells, events, k, tick + k)
         tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, quiet)

@@ -10,7 +10,7 @@
 from .alignment import activation_histograms, alignment_angles, alignment_by_rule, weight_alignment
 from .common import STYLE, rule_lines, save_figure, styled
 from .compare import compare_figure
-from .curves import final_errors, learning_curves
+from .curves import cost_by_rule, final_errors, learning_curves
 from .spiking import raster, raster_figure
 from .traces import trace, traces_figure
 from .weights import receptive_fields, three_factor_scatter, weight_feedback_scatter
@@ -21,6 +21,7 @@ __all__ = [
     "alignment_angles",
     "alignment_by_rule",
     "compare_figure",
+    "cost_by_rule",
     "final_errors",
     "learning_curves",
     "raster",

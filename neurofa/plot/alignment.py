@@ -17,6 +17,7 @@ from .common import (
     each_is_dataset,
     label_updates,
     note_if_empty,
+    own_points,
     rule_legend,
     rule_lines,
     seeds_text,
@@ -101,7 +102,7 @@ def alignment_by_rule(
         Axes to draw into.
     histories
         Dataset by rule, as for `alignment_angles`. A rule without a finite angle (one without a signal, such
-        as ``shallow``) is left out.
+        as ``shallow``) is left out. A line goes through the probes where its rule has an angle in some seed.
     layer
         Which layer, by its coordinate.
     variable_name, band, legend
@@ -122,8 +123,8 @@ def alignment_by_rule(
         lines, counts, largest = rule_lines(each_is_dataset(histories)), [], 0.0
         for name, dataset in histories.items():
             array = _layer(variable(dataset, variable_name, "probe", "layer"), layer)
-            x = axis_values(array, "probe")
-            values, pale = array.values.astype(float), band_opacity(len(lines))
+            x, values = own_points(axis_values(array, "probe"), array.values.astype(float))
+            pale = band_opacity(len(lines))
             if draw_line(ax, x, values, band=band, label=name, opacity=pale, **lines[name]):
                 counts.append(array.sizes["seed"])
                 largest = max(largest, float(x.max()))
@@ -275,14 +276,15 @@ def _by_layer(
     """A line for each layer over updates; deeper layers are lighter."""
     array = variable(dataset, name, "probe", "layer")
     every = [int(value) for value in axis_values(array, "layer")]
-    x = axis_values(array, "probe")
+    probes, largest = axis_values(array, "probe"), 0.0
     for layer in every if layers is None else layers:
         # by its place in the network, so that a layer has the same colour in every figure
         shade = every.index(layer) / max(len(every) - 1, 1) if layer in every else 0.0
         line: dict[str, Any] = {"linestyle": SOLID, "color": colormaps["viridis"](0.8 * shade)}
-        values = _layer(array, layer).values.astype(float) * factor
-        draw_line(ax, x, values, band=band, label=f"layer {layer}", **line)
-    label_updates(ax, float(x.max()) if len(x) else 0.0)
+        x, values = own_points(probes, _layer(array, layer).values.astype(float) * factor)
+        if draw_line(ax, x, values, band=band, label=f"layer {layer}", **line):
+            largest = max(largest, float(x.max()))
+    label_updates(ax, largest)
 
 
 def _legend(ax: "Axes", dataset: "xarray.Dataset", name: str, band: str) -> None:

@@ -140,6 +140,15 @@ def draw_line(
     return True
 
 
+def own_points(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and values without the points where no seed has a finite value, so that a line has no gaps there.
+
+    Datasets that were joined hold the positions of all of them.
+    """
+    own = np.isfinite(values).any(axis=0)
+    return x[own], values[:, own]
+
+
 def seeds_text(counts: Iterable[int], band: str) -> str:
     """What line and band are, in words, for a legend or a caption."""
     counts = sorted(set(counts))

@@ -1,4 +1,4 @@
-"""The picture of a comparison: errors, angles to backpropagation, and final errors of several rules."""
+"""The picture of a comparison: errors, angles to backpropagation, final errors and costs of several rules."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from ..spec.errors import InputError
 from .alignment import alignment_by_rule, angled_layers, spread_out
 from .common import PAGE, axis_values, legend_columns, rule_lines, seeds_text, styled, variable
-from .curves import final_errors, final_values, learning_curves, log_ticks, spans_decades
+from .curves import COSTS, cost_by_rule, final_errors, final_values, learning_curves, log_ticks, spans_decades
 
 if TYPE_CHECKING:
     import xarray
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 MOST_LAYERS = 4
 LONGEST_LABEL = 24  # letters below the narrowest panel
+COST_TITLES = {"synops_per_sample": "Synaptic operations per sample", "seconds": "Wall time"}
 
 
 def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int = 1) -> Figure:
     """Draw test errors over epochs, angles to backpropagation over updates, and final errors, a row for each mode.
 
+    Below them is a row for all modes: synaptic operations for a sample, and wall time, by rule.
     Results of a regression (attribute ``task``) are drawn by their ``test_loss`` instead, in its own unit.
 
     Parameters
@@ -32,7 +34,8 @@ def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int 
         Dimensions rule, mode, seed, epoch, and probe, layer where probed; variables ``test_error``
         (rule, mode, seed, epoch), a fraction, and ``alignment_deg`` (rule, mode, seed, probe, layer);
         coordinates rule and mode (names), seed, epoch, probe (updates), layer. Optional are
-        ``final_test_error`` (rule, mode, seed), which is what the last column then shows, and the attributes
+        ``final_test_error`` (rule, mode, seed), which is what the last column then shows, ``synops_per_sample`` and
+        ``seconds`` (rule, mode, seed), without which the last row lacks a panel or is left out, and the attributes
         ``title``, ``data``, ``task``, ``chance_error`` (error of guessing, a fraction) and ``final`` (which epochs
         the final errors come from, in words). What was not run or has no angle is NaN.
         Without any angle the middle column is left out; of more than four layers, four are shown.
@@ -74,9 +77,13 @@ def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int 
         columns = legend_columns(rules, PAGE)
         panels, legend_height = max(len(layers), 1), 0.16 * (1 + -(-len(rules) // columns)) + 0.1
         height = max(2.2, 0.75 + 0.95 * panels, 0.75 + 0.14 * len(rules))
-        figure = Figure(figsize=(PAGE, len(modes) * height + legend_height + 0.25))
+        costs = [cost for cost in COSTS if cost in results.data_vars]
+        below = [0.6 + max(0.7, 0.17 * len(rules))] if costs else []
+        figure = Figure(figsize=(PAGE, len(modes) * height + sum(below) + legend_height + 0.25))
         widths = [1.35, 1.15, 0.8] if layers else [1.3, 1.0]
-        grid = figure.add_gridspec(len(modes) * panels, len(widths), width_ratios=widths)
+        # grids of their own, so that the names of rules in one take no room from the other
+        parts = figure.add_gridspec(1 + len(below), 1, height_ratios=[len(modes) * height, *below])
+        grid = parts[0].subgridspec(len(modes) * panels, len(widths), width_ratios=widths)
         curves: list[Axes] = []
         ends: list[Axes] = []
         for row, (mode, table) in enumerate(zip(modes, tables, strict=True)):
@@ -92,6 +99,8 @@ def compare_figure(results: "xarray.Dataset", *, band: str = "range", last: int 
             final_errors(ends[-1], final_tables[row], name, log=log_ends)
             ends[-1].set_title(f"Final{suffix}" if suffix else f"Final {what}")
             ends[-1].set_xlabel(final_label)
+        if costs:
+            _costs(figure, parts[1], dict(zip(modes, tables, strict=True)), costs)
         _same_limits(curves, horizontal=False)
         _same_limits(ends, horizontal=True)
         figure.suptitle(_title(results))
@@ -118,6 +127,22 @@ def _angles(
         ax.set_xlabel("")
         ax.tick_params(labelbottom=False)
     return stack
+
+
+def _costs(
+    figure: Figure,
+    place: "SubplotSpec",
+    tables: Mapping[str, Mapping[str, "xarray.Dataset"]],
+    costs: list[str],
+) -> None:
+    """A panel for each cost in one row of rules; the modes are named once, over the last, whose title is short."""
+    grid = place.subgridspec(1, len(costs))
+    row: list[Axes] = []
+    for index, cost in enumerate(costs):
+        row.append(figure.add_subplot(grid[index], sharey=row[0] if row else None))
+        cost_by_rule(row[-1], tables, cost, legend=index == len(costs) - 1)
+        row[-1].set_title(COST_TITLES[cost])
+        row[-1].tick_params(labelleft=index == 0)
 
 
 def _same_limits(axes: list["Axes"], *, horizontal: bool) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from ..spec.errors import require
+from ..spec.errors import require, require_choice
 from .common import (
+    BLACK,
     GREY,
     axis_values,
     band_opacity,
@@ -25,6 +27,9 @@ from .common import (
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
+
+COSTS = ("synops_per_sample", "seconds")
+UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"))  # of the first that the largest reaches
 
 
 def learning_curves(
@@ -164,6 +169,98 @@ def final_errors(
         else:
             ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
     return ax
+
+
+def cost_by_rule(
+    ax: "Axes",
+    tables: Mapping[str, Mapping[str, "xarray.Dataset"]],
+    variable_name: str = "synops_per_sample",
+    *,
+    legend: bool = True,
+) -> "Axes":
+    """Draw what training costs: a row for each rule, a marker for each mode at the mean over seeds, with their range.
+
+    Rate mode's marker is filled, that of any other mode is open. The axis begins at 0, or is logarithmic where the
+    means differ by a factor above 8.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw into; rules run from top to bottom.
+    tables
+        For each mode, a dataset by rule; the same rules in every mode. A rule without any finite value keeps its row
+        and shows a dash.
+    variable_name
+        ``synops_per_sample`` or ``seconds``, whose only dimension is seed (may be missing).
+    legend
+        Whether to name the modes above the axes, if there are several.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+
+    Raises
+    ------
+    InputError
+        If there is no mode or no rule, or a dataset lacks the variable.
+    """
+    require_choice("cost", variable_name, COSTS)
+    rules = list(each_is_dataset(next(iter(tables.values()), {})))
+    with styled():
+        lines = rule_lines(rules)
+        costs = {
+            mode: [variable(table[rule], variable_name).values.astype(float) for rule in rules]
+            for mode, table in tables.items()
+        }
+        finite = np.concatenate([values[np.isfinite(values)] for rows in costs.values() for values in rows])
+        largest = finite.max(initial=0.0)
+        unit, words = 1.0, ""
+        if variable_name == "synops_per_sample":
+            unit, words = next(((u, w) for u, w in UNITS if largest >= u), (1.0, ""))
+        shifts, means, several = np.linspace(-0.17, 0.17, len(costs)) if len(costs) > 1 else [0.0], [], False
+        for shift, (mode, rows) in zip(shifts, costs.items(), strict=True):
+            for row, (rule, found) in enumerate(zip(rules, rows, strict=True)):
+                values, color = found[np.isfinite(found)] / unit, lines[rule]["color"]
+                if not len(values):
+                    continue
+                means.append(values.mean())
+                several |= len(values) > 1
+                ax.plot([values.min(), values.max()], [row + shift] * 2, color=color, linewidth=1.0, zorder=2)
+                face = color if mode == "rate" else "white"
+                ax.plot([means[-1]], [row + shift], "o", color=color, mfc=face, mew=0.9, markersize=4, zorder=3)
+        for row in range(len(rules)):
+            if not any(np.isfinite(rows[row]).any() for rows in costs.values()):
+                ax.text(0.02, row, "–", transform=ax.get_yaxis_transform(), va="center", ha="left", fontsize=6.5)
+        ax.set_yticks(range(len(rules)), rules)
+        ax.set_ylim(len(rules) - 0.4, -0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlabel(_cost_label(variable_name, words, list(costs), several))
+        if means and 0 < 8 * min(means) < max(means):
+            ax.margins(x=0.08)
+            ax.set_xscale("log")
+            log_ticks(ax, horizontal=True)
+        else:
+            ax.set_xlim(0, 1.08 * largest / unit if largest else 1.0)
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+        if legend and len(costs) > 1:
+            marks = {"color": BLACK, "marker": "o", "linestyle": "none", "markeredgewidth": 0.9, "markersize": 4}
+            handles = [Line2D([], [], label=m, mfc=BLACK if m == "rate" else "white", **marks) for m in costs]
+            ax.legend(
+                handles=handles, ncols=len(handles), loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0,
+                handlelength=1.0, handletextpad=0.3,
+            )  # fmt: skip
+    return ax
+
+
+def _cost_label(name: str, words: str, modes: list[str], several: bool) -> str:
+    """What an axis of costs counts: rate mode's operations follow from the network, spiking mode's are counted."""
+    if name == "seconds":
+        return "seconds (mean, min to max)" if several else "seconds"
+    counted = {("rate",): "multiply-accumulates", ("spiking",): "counted events"}.get(tuple(modes))
+    if counted:
+        return f"{words} of {counted}" if words else counted
+    return f"{words}; ".removeprefix("; ") + "rate: multiply-accumulates, spiking: counted"
 
 
 def final_values(values: np.ndarray, last: int = 1) -> np.ndarray:

@@ -17,6 +17,7 @@ from neurofa.plot import (
     alignment_angles,
     alignment_by_rule,
     compare_figure,
+    cost_by_rule,
     final_errors,
     learning_curves,
     rule_lines,
@@ -42,6 +43,8 @@ def comparison(rules=("bp", "fa", "dfa", "shallow"), modes=("rate",), seeds=3, e
             angles[index] = 0 if rule == "bp" else np.nan
     return xarray.Dataset(
         {
+            "synops_per_sample": (("rule", "mode", "seed"), rng.uniform(1e5, 3e5, shape)),
+            "seconds": (("rule", "mode", "seed"), rng.uniform(1, 50, shape)),
             "test_error": (("rule", "mode", "seed", "epoch"), errors),
             "alignment_deg": (("rule", "mode", "seed", "probe", "layer"), angles),
         },
@@ -204,6 +207,84 @@ def test_angles_by_rule_leave_out_rules_without_one(ax):
     assert ax.get_legend_handles_labels()[1] == ["bp", "fa", "dfa"]
 
 
+def test_a_line_goes_through_its_own_probes(ax):
+    """Results that were joined have the probes of all: what no seed has is no gap, what one seed lacks is."""
+    results = comparison(rules=("fa", "dfa"), layers=2)
+    results.alignment_deg[0, :, :, ::2] = np.nan  # fa has probes 100, 300, 500
+    results.alignment_deg[1, :, :, 5] = np.nan  # dfa has 0 to 400, and one seed broke off
+    results.alignment_deg[1, 0, 1, 3:] = np.nan
+    alignment_by_rule(ax, by_rule(results), 0)
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_array_equal(lines["fa"].get_xdata(), [100, 300, 500])
+    assert np.isfinite(lines["fa"].get_ydata()).all()
+    np.testing.assert_array_equal(lines["dfa"].get_xdata(), [0, 100, 200, 300, 400])
+    both = results.alignment_deg[1, 0, [0, 2], 3, 0].mean()
+    assert lines["dfa"].get_ydata()[3] == pytest.approx(float(both))
+    with styled():
+        other = Figure().subplots()
+    alignment_angles(other, by_rule(results)["fa"])
+    np.testing.assert_array_equal(other.lines[0].get_xdata(), [100, 300, 500])
+
+
+def test_the_axis_of_updates_is_that_of_the_drawn_probes(ax):
+    results = comparison(rules=("fa",), layers=2).assign_coords(probe=np.arange(6) * 10_000)
+    results.alignment_deg[:, :, :, 1:] = np.nan  # another mode's
+    alignment_by_rule(ax, by_rule(results), 0)
+    assert ax.get_xlabel() == "updates"
+    assert ax.lines[0].get_marker() == "o"
+
+
+def by_mode(results):
+    return {str(mode): by_rule(results, mode) for mode in results.mode.values}
+
+
+def marks_of(ax):
+    """Markers by row, as pairs of value and whether they are filled, from left to right."""
+    rows = {}
+    for line in ax.lines:
+        if line.get_marker() == "o":
+            filled = line.get_markerfacecolor() == line.get_color()
+            rows.setdefault(round(line.get_ydata()[0]), []).append((line.get_xdata()[0], filled))
+    return {row: sorted(marks) for row, marks in rows.items()}
+
+
+def test_costs_are_means_filled_in_rate_mode_and_open_on_spikes(ax):
+    results = comparison(rules=("bp", "fa"), modes=("rate", "spiking"), seeds=2)
+    results["seconds"] = ("rule", "mode", "seed"), [[[1, 3], [5, 6]], [[4, 4], [2, np.nan]]]
+    assert cost_by_rule(ax, by_mode(results), "seconds") is ax
+    assert marks_of(ax) == {0: [(2, True), (5.5, False)], 1: [(2, False), (4, True)]}
+    ranges = [tuple(line.get_xdata()) for line in ax.lines if line.get_marker() == "None"]
+    assert ranges == [(1, 3), (4, 4), (5, 6), (2, 2)]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rate", "spiking"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["bp", "fa"]
+    assert (ax.get_xscale(), ax.get_xlim()[0]) == ("linear", 0)
+    assert ax.get_xlabel() == "seconds (mean, min to max)"
+
+
+def test_costs_over_decades_have_a_log_axis_and_round_units(ax):
+    results = comparison(rules=("bp", "fa"), modes=("rate", "spiking"), seeds=1)
+    results["synops_per_sample"] = ("rule", "mode", "seed"), [[[2e6], [9e6]], [[np.nan], [1e6]]]
+    cost_by_rule(ax, by_mode(results))
+    assert marks_of(ax) == {0: [(2, True), (9, False)], 1: [(1, False)]}
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlabel() == "millions; rate: multiply-accumulates, spiking: counted"
+    ax.figure.draw_without_rendering()
+    assert {"1", "2", "5"} <= {label.get_text() for label in ax.get_xticklabels()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "label"), [("rate", "thousands of multiply-accumulates"), ("spiking", "thousands of counted events")]
+)
+def test_costs_of_one_mode_need_no_legend_and_a_rule_without_any_has_a_dash(ax, mode, label):
+    results = comparison(rules=("bp", "fa"), modes=(mode,))
+    results.synops_per_sample[1] = np.nan
+    cost_by_rule(ax, by_mode(results))
+    assert ax.get_legend() is None
+    assert ax.get_xlabel() == label
+    assert list(marks_of(ax)) == [0]
+    assert [(text.get_text(), text.get_position()[1]) for text in ax.texts] == [("–", 1)]
+
+
 @pytest.mark.parametrize(("name", "factor"), [("relative_error", 1), ("sign_congruence", 100), ("weight_cosine", 1)])
 def test_weight_alignment_draws_layers_with_feedback(ax, probed, name, factor):
     assert weight_alignment(ax, probed, name) is ax
@@ -266,6 +347,9 @@ def test_no_text_of_a_comparison_overlaps_another_or_leaves_the_page(rules, mode
             assert width <= 1 or height <= 1, f"{name!r} overlaps {other!r}"
 
 
+COSTS = {"Synaptic operations per sample", "Wall time"}
+
+
 def panels_by_title(figure):
     return {ax.get_title(loc="left"): ax for ax in figure.axes}
 
@@ -273,7 +357,7 @@ def panels_by_title(figure):
 def test_a_comparison_has_a_row_for_each_mode_on_one_scale():
     figure = compare_figure(comparison(modes=("rate", "spiking"), layers=2))
     panels = panels_by_title(figure)
-    assert set(panels) == {
+    assert set(panels) == COSTS | {
         f"{what}, {mode}" for what in ("Test error", "Angle to BP", "Final") for mode in ("rate", "spiking")
     }
     assert panels["Test error, rate"].get_ylim() == panels["Test error, spiking"].get_ylim()
@@ -283,11 +367,30 @@ def test_a_comparison_has_a_row_for_each_mode_on_one_scale():
 
 def test_a_comparison_without_probes_leaves_out_the_angles():
     results = comparison().drop_dims(["probe", "layer"])
-    assert set(panels_by_title(compare_figure(results))) == {"Test error", "Final error"}
+    others = {"Test error", "Final error"} | COSTS
+    assert set(panels_by_title(compare_figure(results))) == others
     empty = comparison()
     empty.alignment_deg[:] = np.nan
-    assert set(panels_by_title(compare_figure(empty))) == {"Test error", "Final error"}
-    assert set(panels_by_title(compare_figure(comparison(probes=0)))) == {"Test error", "Final error"}
+    assert set(panels_by_title(compare_figure(empty))) == others
+    assert set(panels_by_title(compare_figure(comparison(probes=0)))) == others
+
+
+@pytest.mark.parametrize("modes", [("rate",), ("rate", "spiking")])
+def test_a_comparison_ends_in_a_row_of_costs(modes):
+    results = comparison(modes=modes)
+    figure = compare_figure(results)
+    panels = panels_by_title(figure)
+    for name, title in (("synops_per_sample", "Synaptic operations per sample"), ("seconds", "Wall time")):
+        unit = 1000 if name == "synops_per_sample" else 1
+        for rule, marks in marks_of(panels[title]).items():
+            expected = [(float(results[name][rule, m].mean()) / unit, mode == "rate") for m, mode in enumerate(modes)]
+            assert marks == [(pytest.approx(value), filled) for value, filled in sorted(expected)]
+    assert panels["Synaptic operations per sample"].get_legend() is None
+    assert (panels["Wall time"].get_legend() is None) == (len(modes) == 1)
+    assert set(panels_by_title(compare_figure(results.drop_vars("seconds")))) == set(panels) - {"Wall time"}
+    assert set(panels_by_title(compare_figure(results.drop_vars(["seconds", "synops_per_sample"])))) == (
+        set(panels) - COSTS
+    )
 
 
 def test_a_comparison_shows_what_was_run():
@@ -326,7 +429,7 @@ def test_a_regression_is_drawn_by_its_loss():
     del results.attrs["chance_error"]
     figure = compare_figure(results, last=2)
     panels = panels_by_title(figure)
-    assert set(panels) == {"Test loss", "Angle to backpropagation", "Final loss", ""}
+    assert set(panels) == {"Test loss", "Angle to backpropagation", "Final loss", ""} | COSTS
     np.testing.assert_allclose(panels["Test loss"].lines[0].get_ydata(), results.test_loss[0, 0].mean("seed"))
     assert panels["Test loss"].get_ylabel() == "test loss"
     assert panels["Final loss"].get_xlabel() == "mean of last 2 epochs"
@@ -402,6 +505,9 @@ def test_pyplot_is_not_imported_and_matplotlib_only_here():
         (lambda ax, data: weight_alignment(ax, data, "norm"), "weight alignment 'norm' is unknown"),
         (lambda ax, data: activation_histograms(ax, data, probes=[5]), "no probe at update 5"),
         (lambda ax, data: activation_histograms(ax, data.drop_vars("bin_centre")), "bin_centre"),
+        (lambda ax, data: cost_by_rule(ax, {}), "nothing to plot"),
+        (lambda ax, data: cost_by_rule(ax, {"rate": {"bp": data}}), "no variable 'synops_per_sample'"),
+        (lambda ax, data: cost_by_rule(ax, {"rate": {"bp": data}}, "joules"), "cost 'joules' is unknown"),
         (lambda ax, data: compare_figure(data), "a comparison needs test_error"),
     ],
 )
