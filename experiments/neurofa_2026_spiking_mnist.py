@@ -1,7 +1,7 @@
 """MNIST in spiking mode: 784-500-10, single-sample online learning, one core a run.
 
-Protocol: all settings are those of models/mnist.toml; its hyperparameters come from
-neurofa_2026_spiking_search.py, on a validation split of the training set. Here the whole training set is trained
+Protocol: all settings are those of models/mnist.toml; its hyperparameters were chosen on validation splits of the
+training set, by hand and then by neurofa_2026_spiking_search.py. Here the whole training set is trained
 on, and the test error is the mean over the last epochs that the model names (report_last): the best epoch is not
 chosen. Every run is checkpointed and goes on where it was stopped. Rows of the table are kept if they were made by
 this version of neurofa from the same description, and made anew otherwise.
@@ -166,8 +166,8 @@ def write(rows: list[dict], aims: dict, stem: Path, quick: bool) -> None:
         f"Made by `python experiments/{STEM}.py`. 784-500-10, {amount}, samples shown one after the other for "
         f"{spiking.sample_ms:g} ms each and weights changing meanwhile. The error is the mean over the "
         f"last {last} epoch{'s' if last > 1 else ''}; the best epoch is not chosen, and nothing is held out for it. "
-        "The settings are those of `models/mnist.toml`; its hyperparameters come from a search on a validation split "
-        "of the training set (`neurofa_2026_spiking_search.py`), where the test set has no part. "
+        "The settings are those of `models/mnist.toml`; its hyperparameters were chosen on validation splits of the "
+        "training set, by hand and then by `neurofa_2026_spiking_search.py`, where the test set has no part. "
         f"Machine: {'; '.join(machines)}. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
         f"neurofa {rows[0]['neurofa']}. Seeds: {', '.join(sorted({str(row['seed']) for row in rows}))}. "
         "Seconds are of training, test and probe. Operations are counted: synapses that a spike, an error event or "
@@ -275,11 +275,13 @@ def samples_to_show(model: "nf.Model", rule: "nf.Rule", run: "nf.Run", data: "nf
 
 
 def units_to_show(recording: "nf.Recording", population: str, start: int) -> list[int]:
-    """Neurons with the most spikes, half of them and few, among those that spike from a tick on."""
+    """A busy, a middling and a quiet neuron of those that spike from a tick on; none that spikes in every tick, whose
+    membrane has left the scale of all others."""
     import numpy as np
 
     ticks, units = recording.spikes[population]
     counts = np.bincount(units[ticks >= start], minlength=recording.size(population))
+    counts[counts > (recording.ticks - start) / 2] = 0
     order = np.argsort(-counts, kind="stable")
     active = max(3, int(np.count_nonzero(counts)))
     return [int(order[place]) for place in (0, active // 2, active - 1)]

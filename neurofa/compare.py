@@ -211,7 +211,7 @@ def _joined(
     results = results.reindex(places).transpose("rule", "mode", "seed", ...)
     if runs:
         results["identity"] = results["identity"].fillna("").astype(str)
-    results.attrs = environment() | {
+    about: dict[str, Any] = {
         "title": model.title,
         "source": model.source,
         "data": data.name,

@@ -13,8 +13,15 @@ from neurofa.engines import new_engine
 from neurofa.rules import DFA, FA, NODE_PERTURBATION, PRESETS, freeze
 from neurofa.spec import InputError, Override
 
-NETWORK = nf.Network(6, (nf.Layer(8, "relu"), nf.Layer(3, "hard_tanh")), "half_sse", (0.0, 1.0))
-SPIKING = nf.Spiking(sample_ms=100.0, neuron=nf.Neuron("if"), post=nf.PostFactor("current_window", low=0.0))
+POSITIVE = nf.Init("uniform", low=0.0, high=0.35)  # outputs between 0 and 1, as rates are
+NETWORK = nf.Network(6, (nf.Layer(8, "relu"), nf.Layer(3, "hard_tanh", init=POSITIVE)), "half_sse", (0.0, 1.0))
+SPIKING = nf.Spiking(
+    sample_ms=100.0,
+    encoder=nf.Encoder("regular"),
+    neuron=nf.Neuron("if"),
+    post=nf.PostFactor("current_window", low=0.0),
+    error_threshold=0.25,
+)
 
 
 def problem(rule=DFA, network=NETWORK, n=30):
@@ -44,24 +51,29 @@ def test_it_is_what_its_parts_say():
 
 
 def test_neurons_that_integrate_and_fire_are_relus_of_their_inputs():
-    """More ticks agree better; measured with 1000: activities 1.000 and 0.999, updates 0.991 and 0.994."""
-    found = [
-        nf.agreement(*problem(), spiking=replace(SPIKING, sample_ms=ms, encoder=nf.Encoder("regular")))
-        for ms in (20.0, 1000.0)
-    ]
+    """More ticks agree better; measured with 1000: activities and updates 0.9997 and more, angles 1.4 and 0.3 deg."""
+    found = [nf.agreement(*problem(), spiking=replace(SPIKING, sample_ms=ms)) for ms in (20.0, 1000.0)]
     for name in ("activity_correlation", "update_correlation"):
         assert (found[1][name] > found[0][name]).all(), name
-        assert (found[1][name] > 0.98).all(), name
-    assert (found[1].update_angle_between_modes_deg < 15).all()
+        assert (found[1][name] > 0.999).all(), name
+    assert (found[1].update_angle_between_modes_deg < 3).all()
 
 
 @pytest.mark.parametrize("rule", PRESETS.values(), ids=PRESETS)
 def test_every_rule_has_an_agreement(rule):
-    layers = (nf.Layer(8, "relu"), nf.Layer(3, "hard_tanh", init=nf.Init("uniform", low=0.0, high=0.6)))
-    found = nf.agreement(*problem(rule, replace(NETWORK, layers=layers)), spiking=SPIKING)
-    assert (found.activity_correlation > 0.8).all()
-    assert found.update_correlation[1] > 0.7  # the output layer has its true error under every rule
-    assert np.isfinite(found.update_correlation[0]) == (rule.name != "shallow")
+    """Measured: activities 0.997 and more, dW 0.998 and more; two rules have a hidden signal of their own on spikes."""
+    found = nf.agreement(*problem(rule), spiking=SPIKING)
+    assert (found.activity_correlation > 0.99).all()
+    hidden, output = found.update_correlation.values
+    assert output > 0.99  # which has its true error under every rule
+    if rule.name == "shallow":
+        assert np.isnan(hidden)
+    elif rule.name == "drtp":
+        assert hidden > 0.3  # measured 0.37: the target's signal has mean 0 over the classes, here only three
+    elif rule.name == "node_perturbation":
+        assert np.isfinite(hidden)  # each mode has noise of its own
+    else:
+        assert hidden > 0.99
 
 
 def test_a_model_gives_what_it_says_of_the_rule():
@@ -83,11 +95,11 @@ def test_it_changes_nothing_and_repeats():
 
 
 def test_a_regression_has_one_where_its_targets_are_rates():
-    layers = (nf.Layer(8, "relu"), nf.Layer(3, "identity"))
+    layers = (nf.Layer(8, "relu"), nf.Layer(3, "identity", init=POSITIVE))
     network, rule, params, x, y = problem(network=nf.Network(6, layers, "half_sse", task="regression"))
     found = nf.agreement(network, rule, params, x, y, spiking=SPIKING)
-    assert (found.update_correlation > 0.7).all()
-    with pytest.raises(InputError, match=r"targets go from .*, but output rates stand for numbers in \[0, 1\]"):
+    assert (found.update_correlation > 0.99).all()
+    with pytest.raises(InputError, match=r"targets go from 1.* numbers in \[0, 1\]"):
         nf.agreement(network, rule, params, x, y + 1, spiking=SPIKING)
 
 
@@ -106,7 +118,7 @@ def test_bad_input_is_named_in_one_line():
         "give nf.load_model": ("digits", rule, params, x, y),
         "give a preset": (network, "dfa", params, x, y),
         "layers.1.W is missing": (network, rule, {k: v for k, v in params.items() if k != "layers.1.W"}, x, y),
-        r"inputs go from -?[\d.]+ to [\d.]+, but": (network, rule, params, x - 1, y),
+        "inputs go from -0.99": (network, rule, params, x - 1, y),
         "30 samples and y has 29": (network, rule, params, x, y[1:]),
         "0 samples": (network, rule, params, x[:0], y[:0]),
     }

@@ -236,7 +236,7 @@ def test_resuming_as_another_run(case, here, refused):
 
 def test_resuming_a_comparison_with_another_model(here, refused):
     (here / "other.toml").write_text(MODEL.replace("[6, 7, 3]", "[6, 8, 3]"))
-    arguments = ["--data", "d.npz", "--out", "out", "--rules", "bp", "--seeds", "1"]
+    arguments = ["--data", "d.npz", "--out", "out", "--rules", "bp", "--seeds", "1", "--modes", "rate"]
     with pytest.raises(SystemExit):
         cli.main(["compare", "m.toml", *arguments])
     before = contents(here)
@@ -259,7 +259,7 @@ def test_resuming_from_nothing_or_from_a_part_of_a_checkpoint(here, refused):
     assert contents(here) == before
 
 
-@pytest.mark.parametrize("command", [["train", "m.toml"], ["compare", "m.toml", "--seeds", "1", "--rules", "bp"]])
+@pytest.mark.parametrize("command", [["train", "m.toml"], ["compare", "m.toml", "--seeds", "1", "--modes", "rate"]])
 def test_an_output_folder_that_is_a_file(command, here, refused):
     (here / "out").write_text("mine")
     message = refused(*command, "--data", "d.npz", "--out", "out")

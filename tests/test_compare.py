@@ -16,21 +16,36 @@ from support import data_for, network_for, protocol
 
 import neurofa as nf
 from neurofa import cli
-from neurofa.compare import COLUMNS, compare, one_run, with_data
+from neurofa.compare import AGREEMENT_SAMPLES, COLUMNS, compare, one_run, with_data
+from neurofa.engines.base import macs_per_sample
 from neurofa.io.results import read_results
 from neurofa.rules import BP, DFA, DRTP, FA, MDFA, NODE_PERTURBATION, SHALLOW
-from neurofa.run import CHECKPOINT
-from neurofa.spec import DataSpec, InputError, Layer, Model, Network, Override, Training
+from neurofa.run import CHECKPOINT, MODES
+from neurofa.spec import DataSpec, InputError, Layer, Model, Network, Override, Spiking, Training
 
 HEADER = "rule,mode,seed,test_error,alignment_deg,synops_per_sample,seconds"
 
 
+def on_spikes(**training):
+    """Online, of strong events."""
+    return Spiking(sample_ms=20.0, error_threshold=0.25, training=protocol(batch_size=1, **training))
+
+
 def small_model(**training):
-    return Model(network_for(BP, SIZES), protocol(**training), title="small", source="a test")
+    network = network_for(BP, SIZES)
+    return Model(network, protocol(**training), title="small", source="a test", spiking=on_spikes(**training))
+
+
+def as_rates(data):
+    """The data with inputs, and the targets of a regression, in [0, 1], which both modes take."""
+    parts = {name: getattr(data, name) for name in ("x_train", "x_test", "x_validation")}
+    if data.task == "regression":
+        parts |= {name: getattr(data, name) for name in ("y_train", "y_test", "y_validation")}
+    return replace(data, **{name: (1 / (1 + np.exp(-2 * part))).astype("f4") for name, part in parts.items()})
 
 
 def small_data(model):
-    return lambda seed: data_for(model.network, seed=seed)
+    return lambda seed: as_rates(data_for(model.network, seed=seed))
 
 
 def compared(rules=(BP, FA, SHALLOW), seeds=(0, 1), model=None, **options):
@@ -49,32 +64,77 @@ def read_table(path):
 
 def test_each_row_is_the_run_that_train_makes():
     model, comparison = small_model(), compared()
-    assert [(row["rule"], row["seed"]) for row in comparison.table] == [
-        (rule, seed) for seed in (0, 1) for rule in ("bp", "fa", "shallow")
+    assert MODES == ("rate", "spiking")
+    assert [(row["rule"], row["mode"], row["seed"]) for row in comparison.table] == [
+        (rule, mode, seed) for seed in (0, 1) for mode in MODES for rule in ("bp", "fa", "shallow")
     ]
     for row in comparison.table:
         assert tuple(row) == COLUMNS == tuple(HEADER.split(","))
         rule = getattr(nf.rules, row["rule"].upper())
-        run = nf.train(model, rule, small_data(model)(row["seed"]), seed=row["seed"])
-        assert row["mode"] == "rate"
+        run = nf.train(model, rule, small_data(model)(row["seed"]), row["mode"], row["seed"])
         assert row["test_error"] == run.test_error
         assert row["synops_per_sample"] == run.synops_per_sample
         angle = float(run.history.alignment_deg[-1, :-1].mean())  # of the hidden layers' signals, after the last update
         np.testing.assert_equal(row["alignment_deg"], angle)
-        mine = comparison.results.sel(rule=row["rule"], seed=row["seed"], mode="rate", drop=True)
+        mine = comparison.results.sel(rule=row["rule"], seed=row["seed"], mode=row["mode"], drop=True)
+        assert np.isnan(mine.weight_norm.drop_sel(probe=run.history.probe)).all()  # the probes of the other mode
+        mine = mine.sel(probe=run.history.probe)
         assert float(mine.final_test_error) == run.test_error
+        assert float(mine.synops_per_sample) == run.synops_per_sample
         assert mine.identity == run.history.attrs["identity"]
         for name in ("train_loss", "test_loss", "test_error", "learning_rate", "alignment_deg", "weight_norm"):
             np.testing.assert_array_equal(mine[name], run.history[name], err_msg=name)
-    angles = {row["rule"]: row["alignment_deg"] for row in comparison.table}
-    assert angles["bp"] == 0
-    assert angles["fa"] > 1
-    assert np.isnan(angles["shallow"])
-    assert len(np.unique(comparison.results.identity)) == 6
+    angles = {(row["rule"], row["mode"]): row["alignment_deg"] for row in comparison.table}
+    for mode in MODES:
+        assert angles["bp", mode] == 0
+        assert angles["fa", mode] > 1
+        assert np.isnan(angles["shallow", mode])
+    assert len(np.unique(comparison.results.identity)) == 12
+
+
+def test_operations_follow_from_the_network_in_rate_mode_and_are_counted_on_spikes():
+    model = small_model()
+    results = compared().results
+    assert results.synops_per_sample.dims == results.seconds.dims == ("rule", "mode", "seed")
+    assert "synops_per_sample" not in results.attrs
+    for rule in (BP, FA, SHALLOW):
+        macs = macs_per_sample(nf.lower(model.network, rule))
+        operations = results.synops_per_sample.sel(rule=rule.name)
+        assert (operations.sel(mode="rate") == macs).all()
+        first, second = operations.sel(mode="spiking").values
+        assert 0 < first != second > 0  # other samples, other spikes
+        presented = 3 * 23
+        assert round(first * presented) == pytest.approx(first * presented, abs=1e-6)
+
+
+def test_results_have_the_agreement_of_both_modes_where_rate_mode_ended():
+    model, results = small_model(), compared().results
+    data = small_data(model)(1)
+    assert len(data.x_train) < AGREEMENT_SAMPLES == 256
+    for rule in (FA, SHALLOW):
+        params = nf.train(model, rule, data, "rate", 1).params
+        expected = nf.agreement(model, rule, params, data.x_train, data.y_train, seed=1)
+        for name in ("activity_correlation", "update_correlation", "update_angle_between_modes_deg"):
+            assert results[name].dims == ("rule", "seed", "layer")
+            np.testing.assert_array_equal(results[name].sel(rule=rule.name, seed=1), expected[name], err_msg=name)
+            assert np.isfinite(results[name].sel(rule=rule.name, layer=2)).all()
+    for mode in MODES:
+        assert "update_correlation" not in compared((BP,), (0,), modes=(mode,)).results
+
+
+def test_the_agreement_is_of_the_first_samples(monkeypatch):
+    model = small_model()
+    monkeypatch.setattr("neurofa.compare.AGREEMENT_SAMPLES", 7)
+    data = small_data(model)(0)
+    expected = nf.agreement(model, FA, nf.train(model, FA, data).params, data.x_train[:7], data.y_train[:7])
+    found = compared((FA,), (0,)).results.update_correlation.sel(rule="fa", seed=0)
+    np.testing.assert_array_equal(found, expected.update_correlation)
 
 
 def test_results_have_a_place_for_each_run():
     results = compared().results
+    assert list(results["mode"].values) == ["rate", "spiking"]
+    assert list(results.seed.values) == [0, 1]
     assert results.test_error.dims == ("rule", "mode", "seed", "epoch")
     assert results.alignment_deg.dims == ("rule", "mode", "seed", "probe", "layer")
     assert list(results.rule.values) == ["bp", "fa", "shallow"]  # in the order they were asked for
@@ -82,6 +142,7 @@ def test_results_have_a_place_for_each_run():
     assert results.attrs["title"] == "small"
     assert results.attrs["data"] == "random"
     assert results.attrs["epochs"] == 3
+    assert list(results.probe.values) == [0, 5, 10, 15, 23, 46, 69]
     data = small_data(small_model())(1)
     commonest = np.bincount(data.y_train).argmax()
     assert results.attrs["chance_error"] == pytest.approx(np.mean(data.y_test != commonest))
@@ -93,10 +154,10 @@ def test_all_rules_start_from_the_same_weights():
     model = replace(model, rules={"mdfa": Override(network=network)})
     results = compared((BP, FA, DFA, DRTP, NODE_PERTURBATION), model=model, epochs=0).results
     for name in ("weight_norm", "bias_norm"):
-        norms = results[name].isel(probe=0, mode=0)
-        assert (norms == norms.sel(rule="bp")).all()
+        norms = results[name].isel(probe=0)
+        assert (norms == norms.sel(rule="bp", mode="rate")).all()
         assert (norms.isel(seed=0) != norms.isel(seed=1)).all()
-    own = compared((BP, MDFA), (0,), model=model, epochs=0).results.weight_norm.isel(probe=0, mode=0, seed=0)
+    own = compared((BP, MDFA), (0,), model=model, epochs=0).results.weight_norm.isel(probe=0, seed=0)
     assert (own.sel(rule="mdfa") != own.sel(rule="bp")).all()  # unless the model says otherwise for one rule
 
 
@@ -105,9 +166,13 @@ def test_files_hold_what_is_returned(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.png", "results.nc", "runs", "table.csv"]
     assert (tmp_path / "table.csv").read_text().splitlines()[0] == HEADER
     rows = read_table(tmp_path / "table.csv")
-    assert len(rows) == 6
+    assert {(row["rule"], row["mode"], row["seed"]) for row in rows} == {
+        (rule, mode, seed) for rule in ("bp", "fa", "shallow") for mode in MODES for seed in ("0", "1")
+    }
+    assert len(rows) == 12
     for row, mine in zip(rows, comparison.table, strict=True):
-        assert row["rule"] == mine["rule"]
+        assert (row["rule"], row["mode"]) == (mine["rule"], mine["mode"])
+        assert float(row["synops_per_sample"]) > 0
         for key in ("test_error", "alignment_deg", "synops_per_sample", "seconds"):
             np.testing.assert_equal(float(row[key]), mine[key])
     back = read_results(tmp_path / "results.nc")
@@ -116,13 +181,13 @@ def test_files_hold_what_is_returned(tmp_path):
     assert back.attrs["numpy"] == np.__version__
     assert (back.attrs["task"], back.attrs["final"]) == ("classification", "last epoch")
     assert back.attrs["threads"] == nf.train(small_model(), BP, small_data(small_model())(0)).history.attrs["threads"]
-    assert back.identity.sel(rule="fa", seed=1).item() == comparison.results.identity.sel(rule="fa", seed=1).item()
+    np.testing.assert_array_equal(back.identity, comparison.results.identity)
     picture = (tmp_path / "compare.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])
-    assert width > height > 300
+    assert (width, height > 300) == (1440, True)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
-        f"{rule}-rate-{seed}" for rule in ("bp", "fa", "shallow") for seed in (0, 1)
+        f"{rule}-{mode}-{seed}" for rule in ("bp", "fa", "shallow") for mode in MODES for seed in (0, 1)
     ]
 
 
@@ -159,7 +224,7 @@ def test_rules_with_other_epochs_and_batches_leave_gaps(tmp_path):
     """As with early stopping, or a model that trains one rule otherwise."""
     own = {"fa": Override(training=protocol(epochs=2)), "dfa": Override(training=protocol(batch_size=4))}
     model = replace(small_model(), rules=own)
-    results = compared((BP, FA, DFA), model=model, out=tmp_path).results
+    results = compared((BP, FA, DFA), model=model, out=tmp_path, modes=("rate",)).results
     assert results.test_error.dims == ("rule", "mode", "seed", "epoch")
     finite = np.isfinite(results.test_error.isel(mode=0, seed=1))
     np.testing.assert_array_equal(finite, [[True] * 3, [True, True, False], [True] * 3])
@@ -172,9 +237,10 @@ def test_rules_with_other_epochs_and_batches_leave_gaps(tmp_path):
 
 def test_a_regression_is_compared_by_its_loss(tmp_path):
     network = network_for(BP, (6, 7, 2), "tanh", "identity", "mse", task="regression")
-    comparison = compared((BP, DFA), (0,), Model(network, protocol()), out=tmp_path)
+    comparison = compared((BP, DFA), (0,), Model(network, protocol(), spiking=on_spikes()), out=tmp_path)
+    assert np.isfinite(comparison.results.test_loss).all()
     assert "chance_error" not in comparison.results.attrs
-    assert comparison.table[0]["test_error"] == float(comparison.results.test_loss.sel(rule="bp", epoch=3).item())
+    assert comparison.table[0]["test_error"] == comparison.results.test_loss.sel(rule="bp", mode="rate", epoch=3).item()
     assert (tmp_path / "compare.png").exists()
 
 
@@ -191,29 +257,56 @@ def test_refuses_before_anything_runs(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="nothing to compare"):
         compared(seeds=())
+    for modes in ((), ("rate", "rate"), ("rate", "dense")):
+        with pytest.raises(InputError, match=r"modes are|mode 'dense' is unknown"):
+            compared(modes=modes, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_what_one_mode_cannot_do_before_the_other_has_run(tmp_path):
+    model, told = small_model(), []
+    layers = tuple(replace(layer, dropout=0.5) for layer in model.network.layers)
+    dropout = Override(network=replace(model.network, layers=layers))
+    cases = {
+        "rates stand for numbers": (model, lambda seed: data_for(model.network, seed=seed)),
+        "no dropout": (replace(model, rules={"fa": dropout}), small_data(model)),
+        "features": (model, small_data(Model(network_for(BP, (5, 4, 3))))),
+    }
+    for message, (described, load) in cases.items():
+        with pytest.raises(InputError, match=message) as caught:
+            compare(described, (BP, FA), load, seeds=(0,), out=tmp_path, progress=lambda *what: told.append(what))
+        assert "\n" not in str(caught.value)
+    assert not told
     assert list(tmp_path.iterdir()) == []
 
 
 def wild_model():
-    """One that diverges under FA only."""
+    """One that diverges under FA in rate mode only."""
     layers = (Layer(8, "identity"), Layer(2, "identity"))
     network = Network(6, layers, "mse", task="regression")
     wild = Override(training=protocol(epochs=200, learning_rate=9.0))
-    return Model(network, protocol(learning_rate=0.01), rules={"fa": wild})
+    return Model(network, protocol(learning_rate=0.01), rules={"fa": wild}, spiking=on_spikes(learning_rate=0.01))
 
 
 def test_a_run_that_diverges_leaves_the_others_and_a_gap(tmp_path):
     comparison = compared((FA, BP), (0, 1), wild_model(), out=tmp_path)
     assert list(comparison.diverged) == ["fa-rate-0", "fa-rate-1"]
     assert all("learning rate 9" in message for message in comparison.diverged.values())
-    assert [row["rule"] for row in comparison.table] == ["fa", "bp", "fa", "bp"]
+    assert [(row["rule"], row["mode"]) for row in comparison.table] == [
+        (rule, mode) for _ in range(2) for mode in MODES for rule in ("fa", "bp")
+    ]
     for row, mine in zip(read_table(tmp_path / "table.csv"), comparison.table, strict=True):
-        assert np.isnan(float(row["test_error"])) == np.isnan(mine["seconds"]) == (row["rule"] == "fa")
+        lost = (row["rule"], row["mode"]) == ("fa", "rate")
+        assert np.isnan(float(row["test_error"])) == np.isnan(mine["seconds"]) == lost
     results = read_results(tmp_path / "results.nc")
     assert list(results.rule.values) == ["fa", "bp"]
-    assert np.isnan(results.sel(rule="fa")[["test_loss", "alignment_deg", "final_test_error"]].to_array()).all()
+    lost = results.sel(rule="fa", mode="rate")
+    names = ["test_loss", "alignment_deg", "final_test_error", "synops_per_sample", "update_correlation"]
+    assert np.isnan(lost[names].to_array()).all()
+    assert (lost.identity == "").all()
     assert np.isfinite(results.sel(rule="bp").final_test_error).all()
-    assert (results.sel(rule="fa").identity == "").all()
+    assert np.isfinite(results.sel(rule="bp").update_correlation).all()
+    assert np.isfinite(results.sel(rule="fa", mode="spiking").final_test_error).all()
     assert (tmp_path / "compare.png").exists()
     alone = compared((BP,), (0, 1), wild_model())
     assert without_time([row for row in comparison.table if row["rule"] == "bp"]) == without_time(alone.table)
@@ -221,14 +314,14 @@ def test_a_run_that_diverges_leaves_the_others_and_a_gap(tmp_path):
 
 def test_where_every_run_diverges_there_is_a_table_and_no_figure(tmp_path):
     (tmp_path / "compare.png").write_text("of another comparison")
-    comparison = compared((FA,), (0, 1), wild_model(), out=tmp_path)
+    comparison = compared((FA,), (0, 1), wild_model(), out=tmp_path, modes=("rate",))
     assert len(comparison.diverged) == len(comparison.table) == 2
     assert dict(comparison.results.sizes) == {"rule": 1, "mode": 1, "seed": 2, "epoch": 0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.nc", "runs", "table.csv"]
 
 
 def test_chance_where_the_commonest_class_is_not_in_the_test_set():
-    data = data_for(network_for(BP, SIZES))
+    data = small_data(small_model())(0)
     data = replace(data, y_train=np.full_like(data.y_train, 2), y_test=np.zeros_like(data.y_test))
     comparison = compare(small_model(), (SHALLOW,), lambda seed: data, seeds=(0,))
     assert comparison.results.attrs["chance_error"] == 1
@@ -246,7 +339,7 @@ def test_chance_where_the_commonest_class_is_not_in_the_test_set():
 )
 def test_results_say_which_epochs_the_error_is_of(training, note):
     model = small_model(**training)
-    data = with_validation(model.network)
+    data = as_rates(with_validation(model.network))
     comparison = compare(model, (BP,), lambda seed: data, seeds=(0,))
     assert comparison.results.attrs["final"] == note
 
@@ -259,17 +352,22 @@ def test_rules_whose_errors_are_of_other_epochs_are_both_named():
 
 
 def test_networks_without_hidden_layers_have_no_angle():
-    model = Model(network_for(BP, (6, 3)), protocol())
-    assert np.isnan(compared((BP,), (0,), model).table[0]["alignment_deg"])
+    model = Model(network_for(BP, (6, 3)), protocol(), spiking=on_spikes())
+    assert [np.isnan(row["alignment_deg"]) for row in compared((BP,), (0,), model).table] == [True, True]
 
 
-def test_a_single_run_is_drawn_like_a_comparison():
+@pytest.mark.parametrize("mode", MODES)
+def test_a_single_run_is_drawn_like_a_comparison(mode):
     model = small_model()
-    history = nf.train(model, FA, small_data(model)(2), seed=2).history
+    run = nf.train(model, FA, small_data(model)(2), mode, 2)
+    history = run.history
     dataset = one_run(history, "fa")
     assert dict(dataset.sizes) | {"rule": 1, "mode": 1, "seed": 1} == dict(dataset.sizes)
     assert list(dataset.seed.values) == [2]
+    assert list(dataset["mode"].values) == [mode]
     assert dataset.final_test_error.item() == history.attrs["test_error"]
+    assert dataset.synops_per_sample.item() == run.synops_per_sample
+    assert dataset.seconds.item() == run.seconds
 
 
 def test_data_named_on_the_command_line_take_the_models_place_and_keep_its_preparation():
@@ -293,7 +391,11 @@ def test_compare_from_another_folder(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     folder = tmp_path / "neurofa-compare"
     assert sorted(path.name for path in folder.iterdir()) == ["compare.png", "results.nc", "runs", "table.csv"]
-    assert [row["rule"] for row in read_table(folder / "table.csv")] == ["bp", "fa", "dfa", "drtp"]
+    rows = read_table(folder / "table.csv")
+    assert [(row["rule"], row["mode"], row["seed"]) for row in rows] == [
+        (rule, mode, "0") for mode in MODES for rule in ("bp", "fa", "dfa", "drtp")
+    ]
+    assert all(float(row["synops_per_sample"]) > 1000 for row in rows)
     for name in ("bp", "fa", "dfa", "drtp", "angle to bp, deg", "synops/sample"):
         assert name in out
     assert out.splitlines()[-1].startswith("neurofa-compare: table.csv, results.nc, compare.png")
@@ -314,25 +416,34 @@ def test_compare_as_a_process_in_an_empty_folder(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["neurofa-compare"]
 
 
-def test_all_rules_run_on_digits(tmp_path):
+def few_digits(folder):
+    """Some of the digits as a file of the user's own: what is learned from them does not matter."""
+    digits, path = nf.load_data("digits"), folder / "few.npz"
+    few = {"x_train": digits.x_train[:60], "y_train": digits.y_train[:60]}
+    np.savez(path, x_test=digits.x_test[:50], y_test=digits.y_test[:50], **few)
+    return path
+
+
+def test_all_rules_run(tmp_path):
+    command = ["compare", "digits", "--data", few_digits(tmp_path), "--rules", "all", "--epochs", 1, "--seeds", 1]
     out = tmp_path / "all"
-    assert neurofa("compare", "digits", "--rules", "all", "--epochs", 1, "--seeds", 1, "--out", out) == 0
+    assert neurofa(*command, "--out", out) == 0
     rows = read_table(out / "table.csv")
-    assert {row["rule"] for row in rows} == set(nf.rules.PRESETS)
+    assert [(row["rule"], row["mode"]) for row in rows] == [(rule, mode) for mode in MODES for rule in nf.rules.PRESETS]
     for row in rows:
         assert 0 < float(row["test_error"]) < 1, row["rule"]
         angle = float(row["alignment_deg"])
         assert np.isnan(angle) if row["rule"] == "shallow" else 0 <= angle <= 180, row["rule"]
-    norms = read_results(out / "results.nc").weight_norm.isel(probe=0, mode=0, seed=0)
+    norms = read_results(out / "results.nc").weight_norm.isel(probe=0, seed=0)
     others = [name for name in nf.rules.PRESETS if name != "mdfa"]  # which digits.toml starts at zero
-    assert (norms.sel(rule=others) == norms.sel(rule="bp")).all()
+    assert (norms.sel(rule=others) == norms.sel(rule="bp", mode="rate")).all()
 
 
 def test_compare_does_not_overwrite_and_goes_on_when_told_to(tmp_path, capsys):
     command = ["compare", "digits", "--rules", "bp,shallow", "--seeds", 1, "--out", tmp_path]
     assert neurofa(*command, "--epochs", 1) == 0
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(kept) == 5
+    assert len(kept) == 7
     capsys.readouterr()
     assert neurofa(*command, "--epochs", 2) == 2
     message = capsys.readouterr().err
@@ -366,7 +477,7 @@ def test_an_interrupted_comparison_is_not_overwritten(tmp_path, capsys, monkeypa
     assert "--resume" in capsys.readouterr().err
     assert checkpoint.read_bytes() == kept
     assert neurofa(*command, "--resume") == 0
-    assert len(read_table(tmp_path / "table.csv")) == 2
+    assert len(read_table(tmp_path / "table.csv")) == 4
 
 
 def test_resuming_without_a_folder_takes_the_newest_comparison(tmp_path, monkeypatch, capsys):
@@ -414,7 +525,7 @@ def regression_files(folder):
 def test_a_divergence_is_reported_and_exits_with_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     regression_files(tmp_path)
-    command = ["compare", "wild.toml", "--data", "d.npz", "--seeds", 2, "--out"]
+    command = ["compare", "wild.toml", "--data", "d.npz", "--modes", "rate", "--seeds", 2, "--out"]
     assert neurofa(*command, "some", "--rules", "bp,fa,shallow") == 2
     printed = capsys.readouterr()
     for line, seed in zip(printed.err.splitlines(), (0, 1), strict=True):

@@ -39,6 +39,16 @@ LANES = 8  # partial sums of a batch: their number, and not that of the threads,
 MAX_THREADS = 8
 
 
+def require_unit_interval(what: str, values: np.ndarray) -> None:
+    """Refuse inputs or targets that no rate of events stands for."""
+    lowest, highest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    require(
+        lowest >= 0 and highest <= 1,
+        f"{what} go from {lowest:g} to {highest:g}, but in spiking mode rates stand for numbers in [0, 1]; "
+        "set data normalisation to 'none' and scale to [0, 1], or use rate mode",
+    )
+
+
 class SpikingEngine:
     """A Plan on the spiking engine.
 
@@ -122,22 +132,13 @@ class SpikingEngine:
         if self._known is not None and self._known[0] is x and self._known[1] is y:
             return self._known[2]
         inputs = np.ascontiguousarray(x, self.plan.dtype)
-        lowest, highest = (float(inputs.min()), float(inputs.max())) if inputs.size else (0.0, 0.0)
-        require(
-            lowest >= 0 and highest <= 1,
-            f"inputs go from {lowest:g} to {highest:g}, but events encode numbers in [0, 1]; "
-            "set data normalisation to 'none' and scale to [0, 1]",
-        )
+        require_unit_interval("inputs", inputs)
         labels, values = np.zeros(0, np.int64), np.zeros((0, self.plan.sizes[-1]))
         if self.plan.task == "classification":
             labels = np.ascontiguousarray(y, np.int64)
         else:
             values = np.ascontiguousarray(y, np.float64)
-            ends = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-            require(
-                ends[0] >= 0 and ends[1] <= 1,
-                f"targets go from {ends[0]:g} to {ends[1]:g}, but output rates stand for numbers in [0, 1]; scale them",
-            )
+            require_unit_interval("targets", values)
         low, high = self.spiking.target_activity
         samples = Samples(inputs, labels, values, float(low), float(high), np.zeros(self.plan.sizes[-1]))
         self._known = x, y, samples

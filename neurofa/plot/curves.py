@@ -1,7 +1,7 @@
 """Curves over epochs, and the errors that they end in."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -244,7 +244,7 @@ def cost_by_rule(
             ax.set_xlim(0, 1.08 * largest / unit if largest else 1.0)
             ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         if legend and len(costs) > 1:
-            marks = {"color": BLACK, "marker": "o", "linestyle": "none", "markeredgewidth": 0.9, "markersize": 4}
+            marks: dict[str, Any] = {"color": BLACK, "marker": "o", "linestyle": "none", "markeredgewidth": 0.9, "markersize": 4}
             handles = [Line2D([], [], label=m, mfc=BLACK if m == "rate" else "white", **marks) for m in costs]
             ax.legend(
                 handles=handles, ncols=len(handles), loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0,
@@ -257,8 +257,8 @@ def _cost_label(name: str, words: str, modes: list[str], several: bool) -> str:
     """What an axis of costs counts: rate mode's operations follow from the network, spiking mode's are counted."""
     if name == "seconds":
         return "seconds (mean, min to max)" if several else "seconds"
-    counted = {("rate",): "multiply-accumulates", ("spiking",): "counted events"}.get(tuple(modes))
-    if counted:
+    if len(modes) == 1:
+        counted = "multiply-accumulates" if modes == ["rate"] else "counted events"
         return f"{words} of {counted}" if words else counted
     return f"{words}; ".removeprefix("; ") + "rate: multiply-accumulates, spiking: counted"
 
