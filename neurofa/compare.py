@@ -211,7 +211,7 @@ def _joined(
     results = results.reindex(places).transpose("rule", "mode", "seed", ...)
     if runs:
         results["identity"] = results["identity"].fillna("").astype(str)
-    about: dict[str, Any] = {
+    attributes: dict[str, Any] = environment() | {
         "title": model.title,
         "source": model.source,
         "data": data.name,
@@ -222,12 +222,12 @@ def _joined(
         "final": final_note(model, runs),
     }
     if runs:
-        results.attrs["threads"] = runs[0].history.attrs["threads"]
+        attributes["threads"] = runs[0].history.attrs["threads"]
     if data.task == "classification":
         # error of always naming the commonest class of the training set
         tested, trained = (np.bincount(y, minlength=data.n_outputs) for y in (data.y_test, data.y_train))
-        results.attrs["chance_error"] = 1.0 - float(tested[trained.argmax()]) / len(data.y_test)
-    return results
+        attributes["chance_error"] = 1.0 - float(tested[trained.argmax()]) / len(data.y_test)
+    return results.assign_attrs(attributes)
 
 
 def one_run(history: "xarray.Dataset", rule: str) -> "xarray.Dataset":

@@ -244,7 +244,13 @@ def cost_by_rule(
             ax.set_xlim(0, 1.08 * largest / unit if largest else 1.0)
             ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         if legend and len(costs) > 1:
-            marks: dict[str, Any] = {"color": BLACK, "marker": "o", "linestyle": "none", "markeredgewidth": 0.9, "markersize": 4}
+            marks: dict[str, Any] = {
+                "color": BLACK,
+                "marker": "o",
+                "linestyle": "none",
+                "markeredgewidth": 0.9,
+                "markersize": 4,
+            }
             handles = [Line2D([], [], label=m, mfc=BLACK if m == "rate" else "white", **marks) for m in costs]
             ax.legend(
                 handles=handles, ncols=len(handles), loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0,
