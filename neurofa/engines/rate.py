@@ -5,10 +5,6 @@ are neuron-major, so that a block of presynaptic neurons is contiguous in the we
 Feedback is stored with the shape of W (n_layer, n_source); `params` shows it transposed, as B.
 """
 
-from functools import cache
-from importlib import import_module
-from typing import Any
-
 import numba
 import numpy as np
 
@@ -23,6 +19,7 @@ from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 from .base import Capabilities, macs_per_sample, require_sizes, require_supported
+from .blas import one_blas_thread
 
 FOLLOWS = {
     "fixed": codes.FIXED,
@@ -49,18 +46,6 @@ def aligned(n: int, dtype: np.dtype) -> np.ndarray:
     raw = np.zeros(n + LINE // itemsize, dtype)
     shift = (-raw.ctypes.data % LINE) // itemsize
     return raw[shift : shift + n]
-
-
-@cache
-def blas() -> Any:
-    """The BLAS libraries in this process, to be limited."""
-    import_module("scipy.linalg.cython_blas")  # the one that Numba calls must be loaded to be found
-    return import_module("threadpoolctl").ThreadpoolController()
-
-
-def one_blas_thread() -> Any:
-    """A context in which BLAS has one thread: the kernels bring their own, and the two together collapse."""
-    return blas().limit(limits=1, user_api="blas")
 
 
 class RateEngine:

@@ -27,6 +27,7 @@ from ..spec.errors import require
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
 from .base import Capabilities, require_sizes, require_supported
+from .blas import one_blas_thread
 from .learner import FOLLOWS, Shared, after_of, new_learner, perturbed_of
 
 CAPABILITIES = Capabilities(
@@ -267,7 +268,8 @@ class SpikingEngine:
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
                 self.shared.matrix(self.shared.basis, route.layer)[...] = basis
             if route.follow == "derived" and route.feedback is not None:
-                B = derive(route.feedback, self.params, route.source, route.layer, basis)
+                with one_blas_thread():  # several would spend their time waiting for each other, once a sample
+                    B = derive(route.feedback, self.params, route.source, route.layer, basis)
                 self.shared.matrix(self.shared.feedback, route.layer)[...] = B
 
     def warm_up(self) -> None:
