@@ -542,11 +542,11 @@ REFUSED = {
     ),
     "beyond arithmetic": (
         SMALL + "[spiking]\nsample_ms = 1e308\ndt_ms = 1e-10\n",
-        "spiking: has numbers that are too large, or too small, for each other",
+        "spiking.sample_ms: spiking sample_ms is inf ticks of 1e-10 ms",
     ),
     "adam": (
         SMALL + '[spiking.training]\noptimiser = "adam"\n',
-        "spiking.training: spiking training has an optimiser with moments; synapses that learn from single events",
+        "spiking.training: spiking training has an optimiser with moments, which synapses that learn from events lack",
     ),
     "adam as a table": (
         SMALL + '[spiking.training]\noptimiser = { kind = "adam", weight_decay = 0.1 }\n',

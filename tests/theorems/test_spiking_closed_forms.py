@@ -156,7 +156,7 @@ def test_low_passed_drive_of_a_plastic_population():
     """A jump of w (1 - d_q) with each event, which decays with the post factor's time constant; asleep as well."""
     post = nf.PostFactor("current_window", tau_ms=7.0)
     populations = nf.Population("in", 1), nf.Population("n", 1, nf.Neuron("if", v_threshold=HIGH, r=2.0), post)
-    circuit = nf.Circuit(populations, (nf.Connection("in", "n", np.array([[0.3]]), learning_rate=0.0),))
+    circuit = nf.Circuit(populations, (nf.Connection("in", "n", np.array([[0.3]]), learning_rate=1.0),))
     out = nf.Simulation(circuit, "float64").run(60.0, {"in": ([4, 30], [0, 0])}, (nf.Record("drive", "n"),))
     t, d = np.arange(60), math.exp(-1 / 7)
     expected = sum(np.where(t >= s, 0.6 * (1 - d) * d ** np.maximum(t - s, 0), 0) for s in (4, 30))
