@@ -89,7 +89,8 @@ def train(
 
     require_mode(mode)
     described, learning = with_data(load_model(model), data), named(rule)
-    folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{rule.replace('/', '-')}-{seed}"
+    kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
+    folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{kind}-{seed}"
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     loaded = load_data(described.data, seed=seed)
     with reporting(1, _opening(folder, out)) as reporter:

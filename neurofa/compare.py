@@ -218,7 +218,6 @@ def _joined(
         "data_note": data.note,
         "task": data.task,
         "epochs": int(results.sizes["epoch"]),
-        "report_last": model.training.report_last,
         "final": final_note(model, runs),
     }
     if runs:

@@ -12,7 +12,7 @@ from .kernels.online import aim
 from .kernels.presenting import begin, run_ticks
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
-from .rules import lower
+from .rules import freeze, lower
 from .rules.feedback import FOLLOWS
 from .run import as_batch, require_kinds
 from .spec import Model, Network, Rule, Spiking
@@ -72,11 +72,18 @@ def observe(
         given = {key: value for key, value in given.items() if not key.endswith(".B")}
     x, y = as_batch(network, x, y)
     double = bool(given) and all(np.asarray(value).dtype == np.float64 for value in given.values())
-    plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
+    if params is not None and not learn:
+        plan = freeze(network, rule, params)
+    else:
+        plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
     engine = SpikingEngine(plan, chosen, seed=seed, threads=1, optimiser=chosen.training.optimiser)
     require(
         not (learn and engine.perturbed.on),
         f"rule {rule.name!r} learns after a presentation, from its loss; observe it with learn=False",
+    )
+    require(
+        learn or not any(r.variable == "drive" for r in record or ()),
+        "the low-passed drive is followed only while a network learns; observe it with learn=True",
     )
     names = engine.shared.circuit.names
     records = [Record("spikes", name) for name in names] if record is None else list(record)

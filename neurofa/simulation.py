@@ -193,6 +193,8 @@ class Simulation:
         arrays = {f"cells.{name}": np.array(value) for name, value in self.cells._asdict().items()}
         for name in ("weights", "modulator") if self.learning else ():
             arrays[f"synapses.{name}"] = np.array(getattr(self.synapses, name))
+        tables = self.built.tables  # whose units and connections the arrays are of
+        arrays |= {"circuit.populations": tables.populations.copy(), "circuit.projections": tables.projections.copy()}
         return arrays | {"tick": np.array(self.tick)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -204,8 +206,9 @@ class Simulation:
             If an array is missing or has another shape.
         """
         for key, value in self.state().items():
-            fits = key in state and state[key].shape == value.shape
-            require(fits, f"{key!r} is missing from the state or has another shape; it is of another circuit")
-        for part, name in (key.split(".") for key in self.state() if key != "tick"):
+            fits = key in state and state[key].shape == value.shape and state[key].dtype == value.dtype
+            same = fits and (not key.startswith("circuit.") or np.array_equal(state[key], value))
+            require(same, f"{key!r} is missing from the state, or is of another circuit or precision")
+        for part, name in (key.split(".") for key in self.state() if key.startswith(("cells.", "synapses."))):
             getattr(self.cells if part == "cells" else self.synapses, name)[...] = state[f"{part}.{name}"]
         self.tick = int(state["tick"])

@@ -80,3 +80,57 @@ def test_units_of_spike_records_are_not_ignored():
 def test_sizes_are_whole_numbers():
     with pytest.raises(nf.InputError):
         nf.Population("n", 2.5)
+
+
+def test_a_clean_baseline_needs_fresh_states():
+    spiking = nf.Spiking(baseline="clean", reset_state=False)
+    data = nf.load_data("digits")
+    with pytest.raises(nf.InputError, match="reset_state"):
+        nf.train(nf.Network.dense((64, 5, 10)), nf.rules.NODE_PERTURBATION, data, "spiking", spiking=spiking, epochs=1)
+
+
+def test_time_constants_that_are_almost_equal():
+    """The drive of a membrane by a current must not cancel away where the two time constants differ by rounding."""
+    spikes = []
+    for tau_syn_ms in (3.3, 1.1 * 3, 3.3001):
+        cell = nf.Population("n", 1, nf.Neuron("cuba_lif", tau_m_ms=3.3, tau_syn_ms=tau_syn_ms, v_threshold=0.5))
+        circuit = nf.Circuit((nf.Population("in", 1), cell), (nf.Connection("in", "n", np.array([[1.0]])),))
+        out = nf.Simulation(circuit, "float64").run(50.0, {"in": (range(50), [0] * 50)}, (nf.Record("spikes", "n"),))
+        spikes.append(len(out.spikes["n"][0]))
+    assert spikes[0] > 10
+    assert len(set(spikes)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"learning_starts_ms": 39.6}, {"tau_pre_ms": 1e9}, {"neuron": nf.Neuron(refractory_ms=3e9)}]
+)
+def test_times_beyond_a_presentation_or_all_counting(options):
+    with pytest.raises(nf.InputError, match=next(iter(options)).split("_")[0]):
+        nf.Spiking(**options)
+
+
+def test_a_network_that_does_not_learn_has_no_low_passed_drive():
+    x, y = np.full((1, 4), 0.5), np.zeros(1, int)
+    with pytest.raises(nf.InputError, match="learn=True"):
+        nf.observe(NET, nf.rules.DFA, None, x, y, learn=False, record=(nf.Record("drive", "layers.0"),))
+
+
+def test_what_training_leaves_can_be_watched():
+    rule = nf.rules.NP_FA
+    ridge = nf.Rule(
+        "error", "sequential", "perturbation", perturbation=nf.Perturbation(estimator="ridge"), name="ridge"
+    )
+    for one in (rule, ridge):
+        params = nf.lower(NET, one).params
+        params["layers.0.B"] = np.ones_like(params["layers.0.B"])
+        out = nf.observe(NET, one, params, np.full((1, 4), 0.5), np.zeros(1, int), learn=False)
+        assert out.ticks == 40
+
+
+def test_a_state_of_another_circuit_is_refused():
+    def of(first, second):
+        cells = nf.Population("a", first, nf.Neuron()), nf.Population("b", second, nf.Neuron())
+        return nf.Simulation(nf.Circuit(cells))
+
+    with pytest.raises(nf.InputError, match="another circuit"):
+        of(4, 6).restore(of(6, 4).state())

@@ -15,7 +15,7 @@ from ..kernels.plasticity import NEVER, Synapses
 from ..kernels.prefetching import LINE
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require
-from ..spec.spiking import MAX_DELAY_TICKS
+from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
 
 
 class Sparse(NamedTuple):
@@ -121,6 +121,12 @@ class Circuit:
         object.__setattr__(self, "connections", tuple(self.connections))
         require(0 < self.dt_ms < math.inf, f"circuit dt_ms is {self.dt_ms}; it must be positive and finite")
         require(len(self.populations) > 0, "a circuit needs at least one population")
+        for population in self.populations:
+            refractory_ms = population.neuron.refractory_ms if population.neuron else 0.0
+            require(
+                refractory_ms / self.dt_ms <= MAX_TICKS,
+                f"population {population.name!r} is refractory for more than {MAX_TICKS} ticks; shorten refractory_ms",
+            )
         for what, names in (("population", self.names), ("connection", [c.name for c in self.connections])):
             double = sorted({name for name in names if list(names).count(name) > 1})
             require(not double, f"two {what}s of the circuit are called {', '.join(double)}; rename one")
@@ -167,10 +173,9 @@ def _reals(population: Population, dt_ms: float) -> list[float]:
     n, post = population.neuron or Neuron("if"), population.post
     d_m = 1.0 if n.model == "if" else math.exp(-dt_ms / n.tau_m_ms)
     d_s = math.exp(-dt_ms / n.tau_syn_ms)
-    if n.tau_syn_ms == n.tau_m_ms:
-        kappa = dt_ms / n.tau_m_ms * d_m
-    else:
-        kappa = n.tau_syn_ms / (n.tau_syn_ms - n.tau_m_ms) * (d_s - d_m)
+    # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
+    x = dt_ms * (n.tau_syn_ms - n.tau_m_ms) / (n.tau_m_ms * n.tau_syn_ms)
+    kappa = dt_ms / n.tau_m_ms * math.exp(-dt_ms / n.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
     row = [0.0] * codes.REAL_COLUMNS
     row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = d_m, d_s, kappa
     row[codes.R], row[codes.V_LEAK] = n.r, n.v_leak

@@ -51,11 +51,14 @@ def circuit_of(plan: Plan, spiking: Spiking) -> Circuit:
     return Circuit(tuple(populations), tuple(connections), spiking.dt_ms)
 
 
-def fading(tau_ms: float, dt_ms: float, dtype: np.dtype) -> np.ndarray:
+def fading(spiking: Spiking, dtype: np.dtype) -> np.ndarray:
     """Decay of a trace by its age in ticks, up to its end; empty for an infinite time constant."""
-    if math.isinf(tau_ms):
+    if math.isinf(spiking.tau_pre_ms):
         return np.zeros(0, dtype)
-    return np.exp(-dt_ms / tau_ms * np.arange(1 + math.ceil(CUTOFF * tau_ms / dt_ms))).astype(dtype)
+    end = math.ceil(CUTOFF * spiking.tau_pre_ms / spiking.dt_ms)
+    if spiking.reset_state:  # no trace is older than a presentation
+        end = min(end, spiking.ticks)
+    return np.exp(-spiking.dt_ms / spiking.tau_pre_ms * np.arange(1 + end)).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def new_learner(
             changes,
             minimum=shared.minimum(),
             rate=shared.rate if rate is None else rate,
-            fading=fading(spiking.tau_pre_ms, spiking.dt_ms, plan.dtype),
+            fading=fading(spiking, plan.dtype),
         ),
         teaching=new_teaching(shared),
         layer_of=layer_of,

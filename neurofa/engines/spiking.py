@@ -112,6 +112,10 @@ class SpikingEngine:
         self.shared = Shared.of(plan, spiking)
         self.params = self.shared.params()
         self.perturbed, self.after = perturbed_of(self.shared), after_of(self.shared)
+        require(
+            spiking.reset_state or not self.perturbed.clean,
+            "baseline 'clean' shows each sample twice, each time from rest; set reset_state, or baseline = 'running'",
+        )
         self.online = batch_size == 1 and not self.perturbed.clean
         self.learner = new_learner(self.shared, self.training_key, spiking.ticks)
         n_lanes = 0 if self.online else min(LANES, batch_size)

@@ -264,21 +264,32 @@ class Spiking:
         )
         for what, duration_ms in (("sample_ms", self.sample_ms), ("test_ms", self.test_ms or self.sample_ms)):
             require(
-                0.5 <= duration_ms / self.dt_ms < MAX_TICKS,
+                0.5 <= duration_ms / self.dt_ms <= MAX_TICKS,
                 f"spiking {what} is {duration_ms / self.dt_ms:g} ticks of {self.dt_ms:g} ms; "
                 f"it must be 1 to {MAX_TICKS}",
             )
         require(
-            0 <= self.learning_starts_ms < self.sample_ms,
-            f"spiking learning_starts_ms is {self.learning_starts_ms}; it must be from 0 to below sample_ms",
+            0 <= self.learning_starts_ms < math.inf and self.in_ticks(self.learning_starts_ms) < self.ticks,
+            f"spiking learning_starts_ms is {self.learning_starts_ms:g}; it must be at least 0 and, in whole ticks of "
+            f"{self.dt_ms:g} ms, below sample_ms, which is {self.sample_ms:g}",
         )
+        require(
+            self.tau_pre_ms == math.inf or self.tau_pre_ms / self.dt_ms <= MAX_TICKS,
+            f"spiking tau_pre_ms is more than {MAX_TICKS} ticks of {self.dt_ms:g} ms; use inf",
+        )
+        for what, neuron in (("neuron", self.neuron), ("output_neuron", self.output_neuron or self.neuron)):
+            require(
+                neuron.refractory_ms / self.dt_ms <= MAX_TICKS,
+                f"spiking {what} refractory_ms is more than {MAX_TICKS} ticks of {self.dt_ms:g} ms; shorten it",
+            )
         low, high = self.target_activity
         require(
             0 <= low < high <= 1, f"spiking target_activity is {self.target_activity}; give 0 <= wrong < right <= 1"
         )
         require(
             Optimiser.of(self.training.optimiser).kind == "sgd",
-            "spiking training has an optimiser with moments, which synapses that learn from events lack; use 'sgd'",
+            "spiking training has an optimiser with moments, which synapses that learn from events lack; use 'sgd' "
+            "(in Python, replace(nf.Spiking().training, ...) keeps one sample an update and small rates)",
         )
         require(
             self.training.batch_size == 1 or self.reset_state,
@@ -319,7 +330,3 @@ class Spiking:
             f"spiking delay_ms has {len(given)} values for {n_layers} layers; give one for all, or one for each",
         )
         return tuple(self.in_ticks(delay) for delay in given)
-
-    def refractory_ticks(self, neuron: Neuron) -> int:
-        """Refractory period of a neuron: the ticks that begin before it is over."""
-        return math.ceil(neuron.refractory_ms / self.dt_ms - 1e-9)

@@ -20,7 +20,7 @@ SETTINGS = {
         "neuron": nf.Neuron("cuba_lif", r=6.0, threshold_step=0.1), "learning_starts_ms": 4.0, "error_threshold": 0.5,
         "post": nf.PostFactor("membrane_window", low=-0.5, high=1.5),
     },
-    "integrating": {"update": "error", "baseline": "clean", "post": nf.PostFactor(tau_ms=5.0), "reset_state": False},
+    "integrating": {"update": "error", "post": nf.PostFactor(tau_ms=5.0), "reset_state": False},
 }  # fmt: skip
 
 
