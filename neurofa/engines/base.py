@@ -44,6 +44,14 @@ def require_sizes(batch_size: int, threads: int | None) -> None:
     require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
 
 
+def put_back(what: str, mine: dict[str, np.ndarray], saved: dict[str, np.ndarray]) -> None:
+    """Write saved arrays into an engine's own; refuses a missing name or another shape."""
+    for key, value in mine.items():
+        fits = key in saved and saved[key].shape == value.shape
+        require(fits, f"{what} {key!r} is missing from the checkpoint or has another shape; start afresh")
+        value[...] = saved[key]
+
+
 class Engine(Protocol):
     """A network under a rule that can learn, be evaluated and be looked at. The state stays in the engine."""
 

@@ -18,7 +18,7 @@ from ..rules.feedback import magnitude
 from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
-from .base import Capabilities, macs_per_sample, require_sizes, require_supported
+from .base import Capabilities, macs_per_sample, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
 
 FOLLOWS = {
@@ -377,11 +377,6 @@ class RateEngine:
         InputError
             If a name or a shape differs from this engine's.
         """
-        for what, mine, saved in (("parameter", self.params, params), ("state", self.state(), state)):
-            for key, value in mine.items():
-                fits = key in saved and saved[key].shape == value.shape
-                require(fits, f"{what} {key!r} is missing from the checkpoint or has another shape; start afresh")
-                if key == "steps":
-                    self.steps = int(saved[key])
-                else:
-                    value[...] = saved[key]
+        put_back("parameter", self.params, params)
+        put_back("state", self.state(), state)
+        self.steps = int(state["steps"])

@@ -26,7 +26,7 @@ from ..spec import Feedback, Optimiser, Spiking
 from ..spec.errors import require
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
-from .base import Capabilities, require_sizes, require_supported
+from .base import Capabilities, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
 from .learner import FOLLOWS, Shared, after_of, new_learner, perturbed_of
 
@@ -389,12 +389,8 @@ class SpikingEngine:
         InputError
             If a name or a shape differs from this engine's.
         """
-        for what, mine, saved in (("parameter", self.params, params), ("state", self.state(), state)):
-            for key, value in mine.items():
-                fits = key in saved and saved[key].shape == value.shape
-                require(fits, f"{what} {key!r} is missing from the checkpoint or has another shape; start afresh")
-                if key not in ("steps", "presented", "tick", "operations"):
-                    value[...] = saved[key]
+        put_back("parameter", self.params, params)
+        put_back("state", self.state(), state)
         self.steps, self.presented, self.tick = (int(state[name]) for name in ("steps", "presented", "tick"))
         for lane in self.lanes:
             lane.cells.operations[:] = 0
