@@ -10,6 +10,7 @@ from .kernels.circuit import EXTERNAL, FIRST, SIZE
 from .kernels.encoders import encode
 from .kernels.online import aim
 from .kernels.presenting import begin, run_ticks
+from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .rules import freeze, lower
@@ -103,6 +104,8 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
     quiet, count = np.zeros(0, engine.plan.dtype), 0
     for n in range(len(x)):
         label, start = aim(samples, n), n * K
+        if net.cells.draw.size:
+            begin_draws(net.cells.draw, n)
         begin(net.circuit, net.cells, net.synapses, net.teaching, net.resting, show.fresh, start)
         inputs = net.inputs
         encode(

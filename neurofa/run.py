@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .engines import MODES, new_engine
+from .hardware import constrain, load_profile
 from .io.data import Data
 from .io.results import environment
 from .rules import PRESETS, Params, freeze
-from .spec import Model, Network, Rule, Spiking, Training
+from .spec import Hardware, Model, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require, require_choice
 from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
 
@@ -41,6 +42,8 @@ class Run:
         counted events in spiking mode.
     rule, mode, seed
         What was run.
+    hardware
+        Name of the chip or format; empty for full precision.
     """
 
     params: Params
@@ -51,6 +54,7 @@ class Run:
     rule: Rule
     mode: str
     seed: int
+    hardware: str = ""
 
 
 def updates(
@@ -63,6 +67,7 @@ def updates(
     seed: int = 0,
     *,
     spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
 ) -> dict[str, np.ndarray]:
     """A rule's raw update for one batch, before any optimiser: a pure function.
 
@@ -86,6 +91,8 @@ def updates(
         Of the injected noise, for rules that need it, and of the encoder.
     spiking
         In spiking mode, takes the place of the model's.
+    hardware
+        A profile of `neurofa hardware`, or an `nf.Hardware`; parameters are then rounded to the nearest levels.
 
     Returns
     -------
@@ -121,7 +128,10 @@ def updates(
         net, _, rule = net.for_rule(rule)
     x, y = as_batch(net, x, y)
     chosen = replace(chosen, reset_state=True, homeostasis=None)
-    engine = new_engine(mode, freeze(net, rule, params), chosen, batch_size=len(x), seed=seed, threads=1)
+    plan, chip = freeze(net, rule, params), as_hardware(hardware, mode)
+    if chip is not None:
+        plan = constrain(plan, None if mode == "rate" else chosen, chip)
+    engine = new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1)
     return engine.updates(x, y)
 
 
@@ -160,6 +170,28 @@ def require_kinds(net: object, rule: object, data: object = None) -> None:
         require(isinstance(data, Data), f"data is {data!r}; give nf.load_data(NAME), or an nf.Data")
 
 
+def as_hardware(hardware: Hardware | str | None, mode: str, epochs: int = 0) -> Hardware | None:
+    """What a network is put under; a name is that of a profile, or a file."""
+    if hardware is None:
+        return None
+    chip = load_profile(hardware) if isinstance(hardware, str) else hardware
+    require(
+        isinstance(chip, Hardware), f"hardware is {hardware!r}; give a name of `neurofa hardware`, or an nf.Hardware"
+    )
+    stores = chip.weights is not None or chip.feedback is not None
+    require(
+        stores or mode != "rate",
+        f"hardware {chip.name!r} has no levels for weights or feedback, and in rate mode nothing else acts; use mode "
+        "'spiking'",
+    )
+    require(
+        epochs == 0 or chip.learning.on_chip,
+        f"hardware {chip.name!r} has no plasticity of its own; train in full precision, then run the result on it with "
+        "params=... and epochs=0",
+    )
+    return chip
+
+
 def require_known_rules(model: Model, rule: Rule) -> None:
     """Refuse a model with settings for a rule that does not exist: they would never be used."""
     for name in model.rules:
@@ -177,6 +209,7 @@ def train(
     epochs: int | None = None,
     training: Training | None = None,
     spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
     params: Mapping[str, np.ndarray] | None = None,
     probe_every: int | None = None,
     augment: tuple[str, ...] | None = None,
@@ -207,6 +240,9 @@ def train(
         Takes the place of the model's protocol (in spiking mode: of the one in `Spiking.training`).
     spiking
         In spiking mode, takes the place of how the model runs on spikes.
+    hardware
+        A profile of `neurofa hardware` (a name or a file), or an `nf.Hardware`: the network learns under its
+        constraints, as docs/hardware.md says.
     params
         Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`.
     probe_every
@@ -249,6 +285,7 @@ def train(
     protocol = training or (chosen.training if mode == "spiking" else protocol)
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
+    chip = as_hardware(hardware, mode, protocol.epochs)
     folder = Path(out) if out is not None else None
     require(not resume or folder is not None, "resume needs the folder of the run to go on with; give out")
     require(
@@ -258,7 +295,7 @@ def train(
     trainer = Trainer(
         network, protocol, rule, data,
         mode=mode, spiking=replace(chosen, training=protocol) if mode == "spiking" else chosen,
-        seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
+        hardware=chip, seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
         augment=model.data.augment if augment is None else augment,
     )  # fmt: skip
     if folder is not None:
@@ -269,10 +306,10 @@ def train(
     if resume:
         trainer.resume()
     trainer.run(progress)
-    return _result(trainer, mode, seed, {"title": model.title, "source": model.source})
+    return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
 
 
-def _result(trainer: Trainer, mode: str, seed: int, attributes: Mapping[str, Any]) -> Run:
+def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attributes: Mapping[str, Any]) -> Run:
     """What a finished run leaves."""
     history, data, training = trainer.history, trainer.data, trainer.training
     stopped_early = training.early_stopping is not None
@@ -283,9 +320,11 @@ def _result(trainer: Trainer, mode: str, seed: int, attributes: Mapping[str, Any
     else:
         error = float(np.mean(history.rows["test_error"][-training.report_last :]))
     synops = trainer.engine.synops_per_sample()
+    hardware = chip.label if chip else ""
     about = {
         "rule": trainer.rule.name,
         "mode": mode,
+        "hardware": hardware,
         "seed": seed,
         "data": data.name,
         "data_note": data.note,
@@ -297,4 +336,4 @@ def _result(trainer: Trainer, mode: str, seed: int, attributes: Mapping[str, Any
         "threads": trainer.engine.threads,
     }
     dataset = history.dataset(trainer.plan.n_layers, {**attributes, **environment(), **about})
-    return Run(trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed)
+    return Run(trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed, hardware)

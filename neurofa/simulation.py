@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .engines.circuits import Circuit, Connection, Population, Sparse, build, joined, new_cells, new_synapses
+from .engines.circuits import Circuit, Connection, Population, Sparse, build, joined
+from .engines.states import new_cells, new_draw, new_synapses
 from .kernels.simulating import Events, Log, advance, offsets
+from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .spec.errors import require, require_choice
+from .spec.seeds import streams
 from .spec.training import PRECISIONS
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
@@ -23,6 +26,8 @@ class Simulation:
         Populations and connections.
     precision
         ``float32`` or ``float64``.
+    seed
+        Of the transmission of spikes, where the circuit's is below 1.
 
     Attributes
     ----------
@@ -46,10 +51,15 @@ class Simulation:
     [4]
     """
 
-    def __init__(self, circuit: Circuit, precision: str = "float32") -> None:
+    def __init__(self, circuit: Circuit, precision: str = "float32", seed: int = 0) -> None:
         require_choice("precision", precision, PRECISIONS)
         self.circuit, self.built = circuit, build(circuit, np.dtype(precision))
-        self.cells, self.tick = new_cells(self.built), 0
+        draw = None
+        if circuit.transmission < 1:
+            key = int(streams(seed).rounding.integers(2**63))
+            draw = new_draw(key, key + 1)
+            begin_draws(draw, 0)
+        self.cells, self.tick = new_cells(self.built, draw), 0
         rates = [connection.learning_rate or 0.0 for connection in circuit.connections]
         self.synapses = new_synapses(self.built, self.built.weights, rate=np.array(rates, precision))
         self.learning = any(connection.learning_rate is not None for connection in circuit.connections)

@@ -13,13 +13,14 @@ import numpy as np
 from .analysis.probes import measure
 from .engines import new_engine
 from .engines.base import Engine
+from .hardware.constrain import constrain
 from .history import History
 from .io.augment import augmenter_for
 from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
 from .rules import BP, Params, Plan, freeze, lower
-from .spec import Network, Rule, Spiking, Training
+from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
 
@@ -109,6 +110,7 @@ class Trainer:
         *,
         mode: str,
         spiking: Spiking,
+        hardware: Hardware | None,
         seed: int,
         params: Mapping[str, np.ndarray] | None,
         probe_every: int | None,
@@ -134,6 +136,9 @@ class Trainer:
         self.network, self.training, self.data, self.rule = network, training, data, rule
         self.batch = training.batch_size or n
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
+        if hardware is not None:  # parameters that are given are put on the nearest levels, drawn ones by chance
+            how = None if mode == "rate" else spiking
+            self.plan = constrain(self.plan, how, hardware, seed=None if params else seed)
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augmenter_for(data, augment, seed) if augment else None
@@ -167,6 +172,8 @@ class Trainer:
         described: tuple[Any, ...] = network, replace(training, epochs=0), rule, content, sorted(params or {})
         if mode == "spiking":
             described += (mode, replace(spiking, training=replace(training, epochs=0)))
+        if hardware is not None:
+            described += (hardware,)
         self.identity = spec_hash(*described, seed, augment)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
@@ -189,7 +196,8 @@ class Trainer:
         if self.reference is None:
             given = {key: value for key, value in self.engine.params.items() if not key.endswith(".B")}
             self.reference = self._looking(freeze(self.network, BP, given))
-            self.observer = self._looking(freeze(self.network, self.rule, self.engine.params))
+            observed = freeze(self.network, self.rule, self.engine.params)
+            self.observer = self._looking(replace(observed, constraint=self.plan.constraint))
         for engine in (self.reference, self.observer):
             for key, value in engine.params.items():
                 if not (engine is self.reference and key.endswith(".B")):

@@ -94,13 +94,17 @@ class Neurons:
             return (1 + self.post.slope * abs(self.v[j] - self.threshold(j))) ** -2
         raise ValueError(self.post.kind)
 
+    def reaches(self, j):
+        """Whether the membrane of neuron j is high enough for a spike."""
+        return self.v[j] >= self.threshold(j)
+
     def fire(self):
         """Step 3: the neurons that spike in this tick, ascending."""
         spikes = []
         for j in range(self.size):
             if self.refractory[j] > 0:
                 self.refractory[j] -= 1
-            elif self.v[j] >= self.threshold(j):
+            elif self.reaches(j):
                 spikes.append(j)
                 if self.neuron.reset == "subtract":
                     self.v[j] = self.v[j] - self.threshold(j)

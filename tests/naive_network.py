@@ -77,17 +77,51 @@ class NaiveNetwork:
         for layer in layers:
             hidden = layer < self.last
             neuron = spiking.neuron if hidden or spiking.output_neuron is None else spiking.output_neuron
-            self.neurons.append(Neurons(neuron, self.n(layer), self.dt, spiking.post if hidden else None))
+            self.neurons.append(self.new_neurons(layer, neuron, spiking.post if hidden else None))
         self.change_W = [np.zeros(W.shape) for W in self.W]
         self.change_b = [np.zeros(self.n(layer)) for layer in layers]
         self.online = True  # weights change at once; else changes wait for apply_changes
         self.tick = 0  # goes on from one presentation to the next
+        self.m = self.k = 0  # presentation, and tick of it; after its last tick counts on
+        self.testing = False
         self.forward = self.feedback = self.update = 0
         self.reset()
 
     def n(self, layer):
         """Neurons of a layer."""
         return self.sizes[layer + 1]
+
+    # ------------------------------------------------------------------------ what hardware constrains
+
+    def new_neurons(self, layer, neuron, post):
+        """Neurons of a layer."""
+        return Neurons(neuron, self.n(layer), self.dt, post)
+
+    def new_traces(self, size, layer, bias):
+        """Traces of the projection to a layer from the one below, or from the bias neuron."""
+        return Traces(size, self.spiking)
+
+    def passes(self, layer, i, j):
+        """Whether a synapse of W transmits a spike that arrives now."""
+        return True
+
+    def epoch(self, K):
+        """Whether synapses change in this tick, of K."""
+        return True
+
+    def store_modulators(self, layer, M):
+        """What is left of the modulators of a layer."""
+        return M
+
+    def store_feedback(self, layer, B):
+        """What is left of a B that was computed anew."""
+        return B
+
+    def decay(self, layer, factor):
+        """Multiply W and b of a layer."""
+        self.W[layer] *= factor
+        if self.b[layer] is not None:
+            self.b[layer] *= factor
 
     def reset(self):
         """State at rest."""
@@ -100,8 +134,8 @@ class NaiveNetwork:
         self.M = [np.zeros(self.n(layer)) for layer in range(self.L)]
         self.silent = [np.zeros(self.n(layer), dtype=int) for layer in range(self.L)]  # ticks without an event
         self.u = [np.zeros(self.n(layer)) for layer in range(self.L)]
-        self.traces = [Traces(self.sizes[layer], self.spiking) for layer in range(self.L)]
-        self.bias_traces = [Traces(1, self.spiking) for _ in range(self.L)]
+        self.traces = [self.new_traces(self.sizes[layer], layer, False) for layer in range(self.L)]
+        self.bias_traces = [self.new_traces(1, layer, True) for layer in range(self.L)]
 
     # ------------------------------------------------------------------------ feedback matrices
 
@@ -145,11 +179,14 @@ class NaiveNetwork:
         for tick, unit in events:
             assert 0 <= tick < K
             self.wires[0].send(self.tick + tick - 1, unit)
+        begins, came = True, [([], []) for _ in widths]
         for t in range(K):
+            self.k = t
             arrived = self.deliver(xi)
+            came = [(a + below, b + bias) for (a, b), (below, bias) in zip(came, arrived, strict=True)]
             outputs = self.fire(t, shown)
             learns = learn and t >= in_ticks(self.spiking.learning_starts_ms, self.dt)
-            if learn and self.spiking.update == "error":
+            if learn and self.spiking.update == "error" and begins:
                 self.M = [np.zeros(n) for n in widths]
             if learns:
                 n = self.output_errors(t, outputs, y, shown)
@@ -159,10 +196,14 @@ class NaiveNetwork:
             for layer in range(self.L):
                 self.traces[layer].tick(arrived[layer][0])
                 self.bias_traces[layer].tick(arrived[layer][1])
-            if learns:
+            begins = self.epoch(K)
+            if begins and learns:
                 for layer in range(self.L):
-                    self.learn(layer, *arrived[layer])
+                    self.learn(layer, *came[layer])
+            if begins:
+                came = [([], []) for _ in widths]
             self.tick += 1
+        self.k = K
         shown.traces = [(self.traces[i].x.copy(), self.bias_traces[i].x.copy()) for i in range(self.L)]
         self.finish(shown, y, K)
         return shown
@@ -176,7 +217,7 @@ class NaiveNetwork:
             bias = [] if self.b[layer] is None else self.bias_wires[layer].arriving(self.tick)
             for i in below:
                 for j in range(n):
-                    summed[j] += self.W[layer][i, j]
+                    summed[j] += self.W[layer][i, j] if self.passes(layer, i, j) else 0.0
                     self.forward += 1
             for _ in bias:
                 for j in range(n):
@@ -184,7 +225,7 @@ class NaiveNetwork:
                     self.forward += 1
             arrived.append((below, bias))
             if xi is not None and layer < self.last:
-                neuron, noise_std = self.neurons[layer].neuron, self.plan.perturbation.noise_std
+                neuron, noise_std = self.spiking.neuron, self.plan.perturbation.noise_std
                 for j in range(n):
                     summed[j] += noise_std * self.p * xi[layer][j] * neuron.v_threshold / neuron.r
             self.neurons[layer].integrate(summed)
@@ -260,6 +301,7 @@ class NaiveNetwork:
                 received = [(n[k], B[k]) for k in range(len(n)) if n[k] != 0]
                 self.feedback += int(sum(abs(n))) * widths[layer]
                 self.receive(layer, received, shown)
+            self.M[layer] = self.store_modulators(layer, self.M[layer])
             if self.plan.route == "sequential" and 1 <= layer < self.last:
                 events[layer] = self.hidden_errors(t, layer, shown)
         if s is not None:
@@ -269,7 +311,8 @@ class NaiveNetwork:
         """Modulators of a layer decay and receive events, pairs of a number and a row, one after the other; a layer
         that nothing has reached for long is set to 0."""
         tau = self.spiking.tau_mod_ms
-        d = 1.0 if tau == math.inf else math.exp(-self.dt / tau)
+        memory = self.spiking.update == "spike"
+        d = math.exp(-self.dt / tau) if memory and tau < math.inf else 1.0
         for j in range(self.n(layer)):
             self.M[layer][j] = self.M[layer][j] * d
             for number, row in received:

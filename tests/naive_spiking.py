@@ -45,6 +45,8 @@ def simulate(
     ticks=None,
     batch_size=1,
     frozen=False,
+    network=None,
+    first_presentation=0,
 ):
     """Present samples one after the other.
 
@@ -71,6 +73,10 @@ def simulate(
     frozen
         As `neurofa.updates`: fresh states, weights that do not change, rates of 1, and what would change the
         weights is given back.
+    network
+        A `NaiveNetwork` of this plan, whose state then stays there; None for a new one.
+    first_presentation
+        Number of the first one, which counts for weight decay and random numbers.
 
     Returns
     -------
@@ -83,8 +89,10 @@ def simulate(
     assert fresh or (batch_size == 1 and not two_passes), "samples side by side, and second passes, start afresh"
     assert not perturbed or noise is not None, "this plan needs noise"
     n, K = len(presentations), spiking.ticks if ticks is None else ticks
-    network = NaiveNetwork(plan, spiking, [1.0] * plan.n_layers if frozen else list(rates))
+    if network is None:
+        network = NaiveNetwork(plan, spiking, [1.0] * plan.n_layers if frozen else list(rates))
     network.online = batch_size == 1 and not two_passes and not frozen
+    network.testing = not learn
     afterwards = Afterwards(network, K)
     shown, step, batches = [], n if frozen else batch_size, 0
     for first in range(0, n, step):
@@ -93,22 +101,27 @@ def simulate(
             xi = cut(plan, noise[m]) if perturbed else None
             if fresh:
                 network.reset()
+            network.m = first_presentation + m
             shown.append(network.show(presentations[m], y[m], K, None if two_passes else xi, learn))
             if two_passes:
                 network.reset()
                 shown[m].noisy = network.show(presentations[m], y[m], K, xi, False)
         if not learn:
             continue
-        if not frozen:
-            network.apply_changes()
         afterwards.before = afterwards.baseline
         for m in batch:
             if perturbed:
+                network.m, network.k = first_presentation + m, K - 1
                 afterwards.perturbation(shown[m], cut(plan, noise[m]), frozen)
-            if not frozen:
-                afterwards.homeostasis(shown[m])
         if not frozen:
-            for _ in range((first + len(batch)) // 100 - first // 100):
+            network.k = K - 1 if network.online else K
+            network.apply_changes()
+            for m in batch:
+                network.m, network.k = first_presentation + m, K + 1
+                afterwards.homeostasis(shown[m])
+            network.k = K + 2
+            done = first_presentation + first
+            for _ in range((done + len(batch)) // 100 - done // 100):
                 afterwards.weight_decay(weight_decay)
             batches += 1
             afterwards.refresh(batches)
@@ -157,14 +170,13 @@ class Afterwards:
         for layer in range(self.network.last):
             estimate = change * xi[layer] / self.plan.perturbation.noise_std
             if self.plan.signal == "loss_change":
+                estimate = self.network.store_modulators(layer, estimate)
                 shown.received[layer] = estimate
                 x, bias_x = with_noise.traces[layer]
                 self.network.change(layer, x, bias_x, with_noise.posts[layer][-1] * estimate)
             route = self.network.routes.get(layer)
             if route is not None and route.follow == "learned" and not frozen:
                 self.learn_feedback(layer, shown.net[route.source], estimate)
-        if not frozen:
-            self.network.apply_changes()
 
     def learn_feedback(self, layer, E, estimate):
         """One step of a feedback that is learned from net events E and the loss gradient's estimate."""
@@ -189,16 +201,16 @@ class Afterwards:
                 rate_hz = sum(1 for _, neuron in shown.spikes[layer] if neuron == j) / seconds
                 self.mean_rate[layer][j] += (rate_hz - self.mean_rate[layer][j]) / rule.presentations
                 if self.plan.projections[layer].plastic and self.network.b[layer] is not None:
-                    self.network.b[layer][j] -= rule.rate * max(0.0, self.mean_rate[layer][j] - rule.target_rate_hz)
+                    excess = max(0.0, self.mean_rate[layer][j] - rule.target_rate_hz)
+                    self.network.change_b[layer][j] -= rule.rate * excess
+        self.network.apply_changes()
 
     def weight_decay(self, decay):
         """A hundred presentations' decay at once; bounds hold after it too."""
         for layer, projection in enumerate(self.plan.projections):
             factor = (1 - self.network.rates[layer] * decay) ** 100
             if projection.plastic:
-                self.network.W[layer] *= factor
-                if self.network.b[layer] is not None:
-                    self.network.b[layer] *= factor
+                self.network.decay(layer, factor)
         self.network.apply_changes()
 
     def refresh(self, updates):
@@ -206,4 +218,5 @@ class Afterwards:
         for layer, route in self.network.routes.items():
             if route.follow == "derived" and updates % self.plan.refresh_every == 0:
                 weights = {f"layers.{i}.W": W for i, W in enumerate(self.network.W)}
-                self.network.own_B[layer] = derive(route.feedback, weights, route.source, layer, route.basis)
+                B = derive(route.feedback, weights, route.source, layer, route.basis)
+                self.network.own_B[layer] = self.network.store_feedback(layer, B)

@@ -26,6 +26,10 @@ def new_engine(
         from .spiking import SpikingEngine
 
         return SpikingEngine(plan, spiking, batch_size=batch_size, optimiser=optimiser, seed=seed, threads=threads)
+    if mode == "brian":
+        from .brian import BrianEngine
+
+        return BrianEngine(plan, spiking, batch_size=batch_size, optimiser=optimiser, seed=seed, threads=threads)
     from .rate import RateEngine
 
     return RateEngine(plan, batch_size=batch_size, optimiser=optimiser, seed=seed, threads=threads)

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import circuit as codes
-from ..kernels.circuit import Cells
 from ..kernels.circuit import Circuit as Tables
-from ..kernels.plasticity import NEVER, Synapses
 from ..kernels.prefetching import LINE
+from ..rules import Integers
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
@@ -42,6 +41,8 @@ class Population:
         Added to the input of every neuron in every tick.
     v_init
         Initial membrane: one value, or one for each neuron; `v_leak` if None.
+    integers
+        Integer state, as docs/hardware.md has it; None: real numbers.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Population:
     post: PostFactor = field(default_factory=PostFactor)
     drive: float = 0.0
     v_init: float | np.ndarray | None = None
+    integers: Integers | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -82,6 +84,8 @@ class Connection:
         static.
     name
         ``pre->post`` unless given.
+    sends_all
+        Whether every spike passes every synapse, whatever the circuit's transmission is.
     """
 
     pre: str
@@ -90,6 +94,7 @@ class Connection:
     delay_ms: float | None = None
     learning_rate: float | None = None
     name: str = ""
+    sends_all: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
@@ -110,16 +115,20 @@ class Circuit:
         Names must be unique.
     dt_ms
         Length of a tick.
+    transmission
+        Probability that a synapse passes a spike on.
     """
 
     populations: tuple[Population, ...]
     connections: tuple[Connection, ...] = ()
     dt_ms: float = 1.0
+    transmission: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "connections", tuple(self.connections))
         require(0 < self.dt_ms < math.inf, f"circuit dt_ms is {self.dt_ms}; it must be positive and finite")
+        require(0 < self.transmission <= 1, f"circuit transmission is {self.transmission}; it must be in (0, 1]")
         require(len(self.populations) > 0, "a circuit needs at least one population")
         for population in self.populations:
             refractory_ms = population.neuron.refractory_ms if population.neuron else 0.0
@@ -173,16 +182,18 @@ def _reals(population: Population, dt_ms: float) -> list[float]:
     n, post = population.neuron or Neuron("if"), population.post
     d_m = 1.0 if n.model == "if" else math.exp(-dt_ms / n.tau_m_ms)
     d_s = math.exp(-dt_ms / n.tau_syn_ms)
-    # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
-    x = dt_ms * (n.tau_syn_ms - n.tau_m_ms) / (n.tau_m_ms * n.tau_syn_ms)
-    kappa = dt_ms / n.tau_m_ms * math.exp(-dt_ms / n.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
     row = [0.0] * codes.REAL_COLUMNS
-    row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = d_m, d_s, kappa
+    row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = d_m, d_s, n.kappa(dt_ms) if n.model == "cuba_lif" else 1.0
     row[codes.R], row[codes.V_LEAK] = n.r, n.v_leak
     row[codes.THRESHOLD], row[codes.V_RESET], row[codes.STEP] = n.v_threshold, n.v_reset, n.threshold_step
     row[codes.D_A], row[codes.D_Q] = math.exp(-dt_ms / n.tau_threshold_ms), math.exp(-dt_ms / post.tau_ms)
     row[codes.LOW], row[codes.HIGH], row[codes.SLOPE] = post.low, post.high, post.slope
     row[codes.DRIVE] = population.drive
+    if (own := population.integers) is not None:
+        row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = own.decay_m, own.decay_s, own.gain / n.r
+        row[codes.THRESHOLD], row[codes.V_RESET] = own.threshold, own.v_reset
+        row[codes.V_STEP], row[codes.V_END] = own.step, own.end
+        row[codes.I_STEP], row[codes.I_END] = own.current_step, own.current_end
     return row
 
 
@@ -196,6 +207,8 @@ def _integers(population: Population, first: int, dt_ms: float, gated: bool, pos
     row[codes.ADAPTS] = n.threshold_step > 0
     row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if gated else codes.NO_POST
     row[codes.SLEEPS] = population.drive == 0
+    if (own := population.integers) is not None:
+        row[codes.INTEGER], row[codes.ABOVE], row[codes.WRAPS] = 1, own.above, own.wraps
     return row
 
 
@@ -270,7 +283,7 @@ def build(
                 f"connection {connection.name!r} has weights that are NaN or infinite; give finite numbers"
             )
         kind = codes.STATIC if connection.learning_rate is None else update
-        row = [pre, post, w_at, -1, 0, circuit.delay_ticks(connection), kind, trace_at]
+        row = [pre, post, w_at, -1, 0, circuit.delay_ticks(connection), kind, trace_at, connection.sends_all]
         trace_at += shape[0] if kind != codes.STATIC else 0
         if sparse is not None:
             row[codes.PTR_AT], row[codes.INDEX_AT] = ptr_at, index_at
@@ -288,6 +301,7 @@ def build(
         indptr=joined(indptrs, np.int64),
         targets=joined(indices, np.uint32),
         ring=1 + max([row[codes.DELAY] for row in rows], default=1),
+        transmission=float(circuit.transmission),
     )
     resting = np.zeros(at, dtype)
     for population in circuit.populations:
@@ -308,57 +322,3 @@ def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
     room = np.zeros(size + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + size].view(dtype)
-
-
-def new_cells(built: Built) -> Cells:
-    """All neurons at rest."""
-    n, dtype, populations = len(built.resting), built.resting.dtype, len(built.tables.populations)
-    ring, largest = built.tables.ring, int(built.tables.populations[:, codes.SIZE].max())
-    v = aligned(n, dtype)
-    v[:] = built.resting
-    return Cells(
-        v=v,
-        current=aligned(n, dtype),
-        raised=aligned(n, dtype),
-        drive=aligned(n, dtype),
-        post=aligned(n, dtype),
-        inputs=aligned(n, dtype),
-        rest=aligned(n, np.int32),
-        reached=aligned(largest + codes.BLOCK, np.uint8),
-        spikes=np.zeros(n * ring, np.int32),
-        n_spikes=np.zeros((populations, ring), np.int64),
-        clock=np.zeros((populations, 2), np.int64),
-        touched=np.zeros(populations, np.bool_),
-        operations=np.zeros(3, np.int64),
-        emitted=aligned(n, np.int64),
-    )
-
-
-def new_synapses(
-    built: Built,
-    weights: np.ndarray,
-    changes: np.ndarray | None = None,
-    *,
-    minimum: np.ndarray | None = None,
-    rate: np.ndarray | None = None,
-    fading: np.ndarray | None = None,
-) -> Synapses:
-    """Plastic synapses that change `weights` themselves, or add their changes up in `changes`."""
-    n, dtype, q = len(built.resting), built.resting.dtype, len(built.tables.projections)
-    plastic = built.tables.projections[built.tables.projections[:, codes.PLASTIC] != codes.STATIC]
-    traced = sum(int(built.tables.populations[row[codes.PRE], codes.SIZE]) for row in plastic)
-    return Synapses(
-        weights=weights,
-        changes=weights if changes is None else changes,
-        bounded=changes is None,
-        minimum=np.full(q, -np.inf, dtype) if minimum is None else minimum,
-        rate=np.zeros(q, dtype) if rate is None else rate,
-        modulator=aligned(n, dtype),
-        factor=aligned(n, dtype),
-        trace=np.zeros(traced, dtype),
-        seen=np.full(traced, NEVER, np.int64),
-        active=np.zeros(traced, np.int32),
-        n_active=np.zeros(q, np.int64),
-        amount=np.zeros(max((p[codes.SIZE] for p in built.tables.populations), default=0), dtype),
-        fading=np.zeros(0, dtype) if fading is None else fading,
-    )

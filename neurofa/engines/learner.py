@@ -9,12 +9,15 @@ from ..kernels import circuit as codes
 from ..kernels import teaching as layout
 from ..kernels.codes import FIXED, LOSS_CHANGE, OFFSET, SIGN, SIGNALS, TRANSPOSE
 from ..kernels.encoders import ENCODERS, capacity
-from ..kernels.online import After, Perturbed
+from ..kernels.online import After, Perturbed, Samples
 from ..kernels.presenting import Inputs, Learner
 from ..kernels.teaching import Teaching
 from ..rules import Params, Plan
 from ..spec import Neuron, Spiking
-from .circuits import Built, Circuit, Connection, Population, build, new_cells, new_synapses
+from ..spec.errors import require
+from .circuits import Built, Circuit, Connection, Population, build
+from .states import new_cells, new_draw, new_synapses
+from .stored import Stored, stored_of
 
 FOLLOWS = {
     "fixed": FIXED,
@@ -29,12 +32,13 @@ CUTOFF = 16  # time constants after which a modulator or a trace is 0
 
 def circuit_of(plan: Plan, spiking: Spiking) -> Circuit:
     """Populations ``input``, ``layers.l`` and ``bias``, and connections ``layers.l.W`` and ``layers.l.b``."""
-    last, names = plan.n_layers - 1, [f"layers.{index}" for index in range(plan.n_layers)]
-    neurons = [spiking.neuron] * last + [spiking.output_neuron or spiking.neuron]
+    names = [f"layers.{index}" for index in range(plan.n_layers)]
+    neurons = spiking.neurons(plan.n_layers)
     populations = [Population("input", plan.sizes[0])]
+    own = plan.constraint.neurons if plan.constraint else (None,) * plan.n_layers
     populations += [
-        Population(name, size, neuron, spiking.post)
-        for name, size, neuron in zip(names, plan.sizes[1:], neurons, strict=True)
+        Population(name, size, neuron, spiking.post, integers=integers)
+        for name, size, neuron, integers in zip(names, plan.sizes[1:], neurons, own, strict=True)
     ]
     if any(projection.bias for projection in plan.projections):
         bias = Neuron("if", v_threshold=1.0, reset="subtract")
@@ -47,8 +51,8 @@ def circuit_of(plan: Plan, spiking: Spiking) -> Circuit:
         connections.append(Connection(below, name, plan.params[f"{name}.W"], delay_ms, rate, f"{name}.W"))
         if projection.bias:
             row = plan.params[f"{name}.b"][None]
-            connections.append(Connection("bias", name, row, None, rate, f"{name}.b"))
-    return Circuit(tuple(populations), tuple(connections), spiking.dt_ms)
+            connections.append(Connection("bias", name, row, None, rate, f"{name}.b", sends_all=True))
+    return Circuit(tuple(populations), tuple(connections), spiking.dt_ms, spiking.transmission)
 
 
 def fading(spiking: Spiking, dtype: np.dtype) -> np.ndarray:
@@ -73,12 +77,17 @@ class Shared:
     feedback: np.ndarray
     basis: np.ndarray
     rate: np.ndarray  # learning rate of each connection
+    stored: Stored
+    shadow: np.ndarray | None  # weights in full precision beside the stored ones
+    key: int  # of random numbers that round, and choose what is transmitted
 
     @staticmethod
-    def of(plan: Plan, spiking: Spiking) -> "Shared":
+    def of(plan: Plan, spiking: Spiking, key: int) -> "Shared":
         """Lay a plan out, with its parameters in place."""
         circuit = circuit_of(plan, spiking)
-        update = codes.AT_ERROR if spiking.update == "error" else codes.AT_SPIKE
+        stored = stored_of(plan, circuit)
+        at_spikes = codes.AT_SPIKE if stored.every == 1 else codes.AT_EPOCH
+        update = codes.AT_ERROR if spiking.update == "error" else at_spikes
         last, sources = f"layers.{plan.n_layers - 1}", {f"layers.{route.source}" for route in plan.feedback}
         built = build(circuit, plan.dtype, update, ones=(last,), gates=tuple(sources))
         if plan.signal == "loss_change":  # which acts once a presentation, by traces
@@ -87,7 +96,8 @@ class Shared:
             table[hidden, codes.PLASTIC] = codes.AT_ERROR
         layers, n_feedback = layers_of(plan, circuit, built)
         feedback, basis = np.zeros(n_feedback, plan.dtype), np.zeros(n_feedback, plan.dtype)
-        shared = Shared(plan, spiking, circuit, built, layers, feedback, basis, np.zeros(len(built.spans), plan.dtype))
+        rate, shadow = np.zeros(len(built.spans), plan.dtype), built.weights.copy() if stored.shadow else None
+        shared = Shared(plan, spiking, circuit, built, layers, feedback, basis, rate, stored, shadow, key)
         for route in plan.feedback:
             if route.follow != "transpose":
                 shared.matrix(feedback, route.layer)[...] = plan.params[f"layers.{route.layer}.B"]
@@ -154,6 +164,30 @@ def layers_of(plan: Plan, circuit: Circuit, built: Built) -> tuple[np.ndarray, i
     return rows, at
 
 
+def require_unit_interval(what: str, values: np.ndarray) -> None:
+    """Refuse inputs or targets that no rate of events stands for."""
+    lowest, highest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    require(
+        lowest >= 0 and highest <= 1,
+        f"{what} go from {lowest:g} to {highest:g}, but in spiking mode rates stand for numbers in [0, 1]; "
+        "set data normalisation to 'none' and scale to [0, 1], or use rate mode",
+    )
+
+
+def as_samples(plan: Plan, spiking: Spiking, x: np.ndarray, y: np.ndarray) -> Samples:
+    """Data as the kernels take them, checked."""
+    inputs = np.ascontiguousarray(x, plan.dtype)
+    require_unit_interval("inputs", inputs)
+    labels, values = np.zeros(0, np.int64), np.zeros((0, plan.sizes[-1]))
+    if plan.task == "classification":
+        labels = np.ascontiguousarray(y, np.int64)
+    else:
+        values = np.ascontiguousarray(y, np.float64)
+        require_unit_interval("targets", values)
+    low, high = spiking.target_activity
+    return Samples(inputs, labels, values, float(low), float(high), np.zeros(plan.sizes[-1]))
+
+
 def new_inputs(shared: Shared, key: int, n_ticks: int) -> Inputs:
     """The encoder, with room for a presentation's events."""
     encoder, n = shared.spiking.encoder, shared.plan.sizes[0]
@@ -184,6 +218,9 @@ def new_teaching(shared: Shared) -> Teaching:
         decay=math.exp(-spiking.dt_ms / spiking.tau_mod_ms) if decays else 1.0,
         forgotten=math.ceil(CUTOFF * spiking.tau_mod_ms / spiking.dt_ms) if decays else 0,
         start=spiking.in_ticks(spiking.learning_starts_ms),
+        every=shared.stored.every,
+        levels=shared.stored.modulator_levels,
+        rounding=shared.stored.modulator_rounding,
         feedback=shared.feedback,
         basis=shared.basis,
         level=np.zeros(units),
@@ -199,15 +236,23 @@ def new_teaching(shared: Shared) -> Teaching:
 
 
 def new_learner(
-    shared: Shared, key: int, n_ticks: int, *, changes: np.ndarray | None = None, rate: np.ndarray | None = None
+    shared: Shared,
+    key: int,
+    n_ticks: int,
+    *,
+    changes: np.ndarray | None = None,
+    rate: np.ndarray | None = None,
+    tests: bool = False,
 ) -> Learner:
     """Cells and error neurons of their own on the shared weights and feedback."""
-    plan, spiking, built = shared.plan, shared.spiking, shared.built
+    plan, spiking, built, stored = shared.plan, shared.spiking, shared.built, shared.stored
+    chance = plan.constraint is not None or spiking.transmission < 1
+    draw = new_draw(shared.key, shared.key + (2 if tests else 1)) if chance else None
     layer_of = np.full(len(built.tables.populations), -1, np.int64)
     layer_of[1 : plan.n_layers + 1] = np.arange(plan.n_layers)
     return Learner(
         circuit=built.tables,
-        cells=new_cells(built),
+        cells=new_cells(built, draw),
         synapses=new_synapses(
             built,
             built.weights,
@@ -215,6 +260,11 @@ def new_learner(
             minimum=shared.minimum(),
             rate=shared.rate if rate is None else rate,
             fading=fading(spiking, plan.dtype),
+            levels=stored.levels,
+            rounding=stored.rounding,
+            shadow=shared.shadow if changes is None else None,
+            trace_levels=stored.trace_levels,
+            trace_rounding=stored.trace_rounding,
         ),
         teaching=new_teaching(shared),
         layer_of=layer_of,
@@ -262,8 +312,8 @@ def after_of(shared: Shared) -> After:
     """Homeostasis and weight decay, as the description has them."""
     spiking, h = shared.spiking, shared.spiking.homeostasis
     names = [connection.name for connection in shared.circuit.connections]
-    bias_at = [
-        shared.built.spans[names.index(f"layers.{index}.b"), 0] if projection.bias and projection.plastic else -1
+    bias = [
+        names.index(f"layers.{index}.b") if projection.bias and projection.plastic else -1
         for index, projection in enumerate(shared.plan.projections)
     ]
     seconds = spiking.ticks * spiking.dt_ms / 1000
@@ -273,7 +323,8 @@ def after_of(shared: Shared) -> After:
         rate=h.rate / seconds if h else 0.0,
         share=1 / h.presentations if h else 0.0,
         mean=np.zeros(len(shared.built.resting)),
-        bias_at=np.array(bias_at, np.int64),
+        ticks=spiking.ticks,
+        bias=np.array(bias, np.int64),
         decay=np.ones(len(names)),
         span=shared.built.spans,
     )

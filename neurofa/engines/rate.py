@@ -20,6 +20,7 @@ from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 from .base import Capabilities, macs_per_sample, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
+from .rate_stored import store, stored_params
 
 FOLLOWS = {
     "fixed": codes.FIXED,
@@ -130,6 +131,9 @@ class RateEngine:
             if route.basis is not None and route.follow in ("sign", "offset"):
                 self._stored(self.kernel_state.basis, route.layer)[...] = route.basis.T
         self.learned = self._new_learned(capacity, n_feedback)
+        drawn = plan.constraint.key if plan.constraint else None
+        drawn = int(random.rounding.integers(2**63)) if drawn is None else drawn
+        self.stored = stored_params(plan, self.params, drawn)
 
     def _layout(self) -> tuple[np.ndarray, int, int]:
         """Net.layout, and the lengths of the flat parameter and feedback vectors."""
@@ -256,10 +260,14 @@ class RateEngine:
         every = self.plan.refresh_every or (last - first)
         while first < last:
             stop = min(last, first + every - (self.steps % every if self.plan.refresh_every else 0))
+            stop = stop if self.stored is None else first + 1  # since every step is stored on levels
             loss, errors = self._run(optimiser, arrays, order, first, stop)
             total, wrong, self.steps, first = total + loss, wrong + errors, self.steps + stop - first, stop
             if not np.isfinite(total):
                 break
+            if self.stored is not None:
+                store(self.stored, self.params, self.steps - 1)
+                follow(self.net, self.kernel_state)
             if self.plan.refresh_every and self.steps % every == 0:
                 self._refresh()
         return total, wrong if self.net.classification else total
@@ -282,11 +290,15 @@ class RateEngine:
             if route.redraw is not None:
                 shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self._stored(self.kernel_state.basis, route.layer)[...] = basis.T
+                self._stored(self.kernel_state.basis, route.layer)[...] = self._on_levels(route.layer, basis).T
             if route.follow == "derived" and route.feedback is not None:
-                B = derive(route.feedback, self.params, route.source, route.layer, basis)
+                B = self._on_levels(route.layer, derive(route.feedback, self.params, route.source, route.layer, basis))
                 self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
         follow(self.net, self.kernel_state)
+
+    def _on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
+        """Feedback as it can be stored."""
+        return B if self.plan.constraint is None else self.plan.constraint.on_levels(layer, B)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""
@@ -367,6 +379,8 @@ class RateEngine:
             arrays["moment1"] = k.moment1
         if self._moments[1]:
             arrays["moment2"] = k.moment2
+        if self.stored is not None:
+            arrays |= {f"kept.{name}": value for name, value in self.stored.kept.items()}
         return arrays
 
     def restore(self, params: Params, state: dict[str, np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """The event-driven spiking engine: a Plan as spiking neurons with error neurons, run by the kernels."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 
@@ -28,7 +29,7 @@ from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
 from .base import Capabilities, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
-from .learner import FOLLOWS, Shared, after_of, new_learner, perturbed_of
+from .learner import FOLLOWS, Shared, after_of, as_samples, new_learner, perturbed_of
 
 CAPABILITIES = Capabilities(
     activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
@@ -38,16 +39,6 @@ CAPABILITIES = Capabilities(
 )
 LANES = 8  # partial sums of a batch: their number, and not that of the threads, decides the rounding
 MAX_THREADS = 8
-
-
-def require_unit_interval(what: str, values: np.ndarray) -> None:
-    """Refuse inputs or targets that no rate of events stands for."""
-    lowest, highest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    require(
-        lowest >= 0 and highest <= 1,
-        f"{what} go from {lowest:g} to {highest:g}, but in spiking mode rates stand for numbers in [0, 1]; "
-        "set data normalisation to 'none' and scale to [0, 1], or use rate mode",
-    )
 
 
 class SpikingEngine:
@@ -109,7 +100,8 @@ class SpikingEngine:
         random = streams(seed)
         self.noise = random.noise
         self.training_key, self.test_key = (int(key) for key in random.encoder.integers(2**63, size=2))
-        self.shared = Shared.of(plan, spiking)
+        key = plan.constraint.key if plan.constraint else None
+        self.shared = Shared.of(plan, spiking, int(random.rounding.integers(2**63)) if key is None else key)
         self.params = self.shared.params()
         self.perturbed, self.after = perturbed_of(self.shared), after_of(self.shared)
         require(
@@ -136,16 +128,7 @@ class SpikingEngine:
         """Data as the kernels take them; checked when first seen."""
         if self._known is not None and self._known[0] is x and self._known[1] is y:
             return self._known[2]
-        inputs = np.ascontiguousarray(x, self.plan.dtype)
-        require_unit_interval("inputs", inputs)
-        labels, values = np.zeros(0, np.int64), np.zeros((0, self.plan.sizes[-1]))
-        if self.plan.task == "classification":
-            labels = np.ascontiguousarray(y, np.int64)
-        else:
-            values = np.ascontiguousarray(y, np.float64)
-            require_unit_interval("targets", values)
-        low, high = self.spiking.target_activity
-        samples = Samples(inputs, labels, values, float(low), float(high), np.zeros(self.plan.sizes[-1]))
+        samples = as_samples(self.plan, self.spiking, x, y)
         self._known = x, y, samples
         return samples
 
@@ -161,6 +144,8 @@ class SpikingEngine:
 
     def set_rates(self, rates: tuple[float, ...]) -> None:
         """Write the learning rate of each layer."""
+        if self.plan.constraint and self.plan.constraint.hardware.learning.rate_power_of_two:
+            rates = tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
         for q, connection in enumerate(self.shared.circuit.connections):
             index = int(connection.name.split(".")[1])
             self.shared.rate[q] = rates[index]
@@ -218,13 +203,14 @@ class SpikingEngine:
             batch = order[start : start + self.batch_size]
             perturbed = self._with_noise(self.perturbed, len(batch), self.noise)
             sums = self._in_lanes(self.lanes, self.show, samples, perturbed, self.shown, batch, self.presented)
-            add_lanes(self.learner.synapses, self.changes, self.shared.built.spans)
+            final = self.presented + len(batch) - 1
+            add_lanes(self.learner, self.after, self.changes, final)
             for m in range(len(batch)):
-                follow_up(self.learner.synapses, self.learner.teaching, perturbed, self.after, self.shown, m, m)
+                follow_up(self.learner, perturbed, self.after, self.shown, m, m, self.presented + m)
             hundreds = self.presented // DECAY_EVERY
             self.presented += len(batch)
             for _ in range(self.presented // DECAY_EVERY - hundreds):
-                decay_weights(self.learner.synapses, self.after)
+                decay_weights(self.learner, self.after, final)
             total, wrong = total + sums[0], wrong + sums[1]
         return total, wrong
 
@@ -256,10 +242,10 @@ class SpikingEngine:
         """What follows a presentation that was run tick by tick from outside, and learned from at once."""
         net = self.learner
         self.shown.spikes[0], self.shown.net[0] = net.cells.emitted, net.teaching.net
-        follow_up(net.synapses, net.teaching, self.perturbed, self.after, self.shown, 0, 0)
+        follow_up(net, self.perturbed, self.after, self.shown, 0, 0, self.presented)
         self.steps, self.presented = self.steps + 1, self.presented + 1
         if self.presented % DECAY_EVERY == 0:
-            decay_weights(net.synapses, self.after)
+            decay_weights(net, self.after, self.presented - 1)
         if self.plan.refresh_every and self.steps % self.plan.refresh_every == 0:
             self._refresh()
 
@@ -270,11 +256,15 @@ class SpikingEngine:
             if route.redraw is not None:
                 shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self.shared.matrix(self.shared.basis, route.layer)[...] = basis
+                self.shared.matrix(self.shared.basis, route.layer)[...] = self._on_levels(route.layer, basis)
             if route.follow == "derived" and route.feedback is not None:
                 with one_blas_thread():  # several would spend their time waiting for each other, once a sample
                     B = derive(route.feedback, self.params, route.source, route.layer, basis)
-                self.shared.matrix(self.shared.feedback, route.layer)[...] = B
+                self.shared.matrix(self.shared.feedback, route.layer)[...] = self._on_levels(route.layer, B)
+
+    def _on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
+        """Feedback as it can be stored."""
+        return B if self.plan.constraint is None else self.plan.constraint.on_levels(layer, B)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""
@@ -294,7 +284,8 @@ class SpikingEngine:
         rate = np.ones_like(self.shared.rate)
         n_lanes = min(LANES, len(samples.x))
         changes = np.zeros((n_lanes, len(self.shared.built.weights) if learns else 0), self.plan.dtype)
-        lanes = [new_learner(self.shared, key, show.n_ticks, changes=part, rate=rate) for part in changes]
+        tests = not learns
+        lanes = [new_learner(self.shared, key, show.n_ticks, changes=part, rate=rate, tests=tests) for part in changes]
         # there is no running baseline to compare with, so each sample is shown without the noise too
         perturbed = self.perturbed._replace(on=learns and self.perturbed.on, clean=learns and self.perturbed.on)
         if perturbed.on:
@@ -371,6 +362,8 @@ class SpikingEngine:
         arrays = {"steps": np.array(self.steps), "presented": np.array(self.presented), "tick": np.array(self.tick)}
         arrays |= {"basis": self.shared.basis, "baseline": self.perturbed.baseline, "inverse": self.perturbed.inverse}
         arrays |= {"mean": self.after.mean, "operations": self.operations}
+        if self.shared.shadow is not None:
+            arrays["shadow"] = self.shared.shadow
         synapses = {"modulator", "trace", "seen", "active", "n_active"}
         for part, names in (
             (learner.cells, set(learner.cells._fields) - {"operations"}),

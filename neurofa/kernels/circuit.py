@@ -11,22 +11,42 @@ import numpy as np
 
 from .compiling import inline_kernel, tick_kernel
 from .prefetching import LINE, fetch
+from .storing import SEND_TICK, row_seed, uniform
 
 MODELS = {"if": 0, "lif": 1, "cuba_lif": 2}
 IF, LIF, CUBA_LIF = range(3)
 POSTS = {"membrane_window": 1, "current_window": 2, "surrogate": 3}
 NO_POST, MEMBRANE, CURRENT, SURROGATE, ONE = range(5)
-STATIC, AT_SPIKE, AT_ERROR = range(3)
+STATIC, AT_SPIKE, AT_ERROR, AT_EPOCH = range(4)
 
 # columns of Circuit.populations
-FIRST, SIZE, MODEL, EXTERNAL, SUBTRACT, REFRACTORY, ADAPTS, POST, SLEEPS = range(9)
-POPULATION_COLUMNS = 9
+FIRST, SIZE, MODEL, EXTERNAL, SUBTRACT, REFRACTORY, ADAPTS, POST, SLEEPS, INTEGER, ABOVE, WRAPS = range(12)
+POPULATION_COLUMNS = 12
 # columns of Circuit.reals
-D_M, D_S, KAPPA, R, V_LEAK, THRESHOLD, V_RESET, STEP, D_A, D_Q, LOW, HIGH, SLOPE, DRIVE = range(14)
-REAL_COLUMNS = 14
+(
+    D_M,
+    D_S,
+    KAPPA,
+    R,
+    V_LEAK,
+    THRESHOLD,
+    V_RESET,
+    STEP,
+    D_A,
+    D_Q,
+    LOW,
+    HIGH,
+    SLOPE,
+    DRIVE,
+    V_STEP,
+    V_END,
+    I_STEP,
+    I_END,
+) = range(18)
+REAL_COLUMNS = 18
 # columns of Circuit.projections; PTR_AT is -1 where the projection is all-to-all
-PRE, TARGET, W_AT, PTR_AT, INDEX_AT, DELAY, PLASTIC, TRACE_AT = range(8)
-PROJECTION_COLUMNS = 8
+PRE, TARGET, W_AT, PTR_AT, INDEX_AT, DELAY, PLASTIC, TRACE_AT, SENDS_ALL = range(9)
+PROJECTION_COLUMNS = 9
 # columns of Cells.clock: ticks made before the population's last integration + 1, and whether it sleeps
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
@@ -43,6 +63,7 @@ class Circuit(NamedTuple):
     indptr: np.ndarray  # of all sparse projections, int64
     targets: np.ndarray  # of their synapses, uint32: what cannot be negative is faster to index with
     ring: int  # ticks that spikes are kept for
+    transmission: float  # probability that a synapse passes a spike on, where the projection does not send all
 
 
 class Cells(NamedTuple):
@@ -62,6 +83,7 @@ class Cells(NamedTuple):
     touched: np.ndarray  # (P,) bool: something arrived in this tick
     operations: np.ndarray  # (3,) int64
     emitted: np.ndarray  # spikes of each unit since they were last set to 0, int64
+    draw: np.ndarray  # (DRAW_COLUMNS,) uint64: see storing.py; empty where nothing is drawn
 
 
 @tick_kernel
@@ -104,6 +126,30 @@ def add_sparse_rows(inputs, weights, targets, indptr, units):
     return n
 
 
+@tick_kernel
+def add_rows_by_chance(inputs, weights, at, units, probability, tick):
+    """The same where each synapse passes a spike on with a probability."""
+    for k in range(units.size):
+        start = at + inputs.size * units[k]
+        row, seed = weights[start : start + inputs.size], row_seed(tick, start)
+        for j in range(inputs.size):
+            inputs[j] += row[j] if uniform(seed, j) < probability else weights.dtype.type(0)
+
+
+@tick_kernel
+def add_sparse_rows_by_chance(inputs, weights, at, targets, indptr, units, probability, tick):
+    """The same for sparse rows; returns how many synapses they have."""
+    n = 0
+    for k in range(units.size):
+        lo, hi = indptr[units[k]], indptr[units[k] + 1]
+        seed = row_seed(tick, at + lo)
+        for s in range(lo, hi):
+            if uniform(seed, s - lo) < probability:
+                inputs[targets[s]] += weights[at + s]
+        n += hi - lo
+    return n
+
+
 @inline_kernel
 def arriving(circuit, cells, q, tick):
     """Where in `cells.spikes` the presynaptic units stand whose spikes arrive through projection `q` in this tick."""
@@ -126,9 +172,19 @@ def deliver(circuit, cells, weights, tick):
         first, size = circuit.populations[target, FIRST], circuit.populations[target, SIZE]
         inputs, units = cells.inputs[first : first + size], cells.spikes[start:stop]
         cells.touched[target] = True
+        some = circuit.transmission < 1.0 and not row[SENDS_ALL]
         if row[PTR_AT] < 0:
-            add_rows(inputs, weights, at, units)
+            if some:
+                add_rows_by_chance(inputs, weights, at, units, circuit.transmission, cells.draw[SEND_TICK])
+            else:
+                add_rows(inputs, weights, at, units)
             cells.operations[FORWARD] += units.size * size
+            continue
+        indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.targets[row[INDEX_AT] :]
+        if some:
+            tick_seed = cells.draw[SEND_TICK]
+            cells.operations[FORWARD] += add_sparse_rows_by_chance(
+                inputs, weights, at, targets, indptr, units, circuit.transmission, tick_seed
+            )
         else:
-            indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.targets[row[INDEX_AT] :]
             cells.operations[FORWARD] += add_sparse_rows(inputs, weights[at:], targets, indptr, units)

@@ -4,6 +4,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from .circuit import (
+    ABOVE,
     ADAPTS,
     ASLEEP,
     BLOCK,
@@ -17,6 +18,10 @@ from .circuit import (
     EXTERNAL,
     FIRST,
     HIGH,
+    I_END,
+    I_STEP,
+    IF,
+    INTEGER,
     KAPPA,
     LOW,
     MEMBRANE,
@@ -33,8 +38,11 @@ from .circuit import (
     SURROGATE,
     THRESHOLD,
     UPDATED,
+    V_END,
     V_LEAK,
     V_RESET,
+    V_STEP,
+    WRAPS,
     R,
 )
 from .compiling import inline_kernel, tick_kernel
@@ -70,6 +78,45 @@ def with_current(v, current, inputs, rest, reached, leak, decay, gain, decay_s, 
         current[j] = i * decay_s
         rest[j] -= rest[j] > 0
         inputs[j] = zero
+
+
+@tick_kernel
+def in_integers(v, inputs, rest, reached, decay, gain, step, end, threshold):
+    """`with_delta` on a chip: a membrane of whole steps within its ends, whose decay is cut towards zero.
+
+    Float64 holds all products of 24 bits exactly.
+    """
+    for j in range(v.size):
+        kept = step * np.trunc(v[j] / step * decay)
+        new = min(max(kept + step * np.rint(gain * inputs[j] / step), -end), end)
+        v[j] = v[j] if rest[j] > 1 else new
+        reached[j] = new >= threshold
+        rest[j] -= rest[j] > 0
+        inputs[j] = 0
+
+
+@tick_kernel
+def currents_in_integers(current, inputs, decay, step, end, wraps):
+    """A chip's synaptic currents: they decay, then take what arrives."""
+    width = 2.0 * (end + step)
+    for j in range(current.size):
+        i = step * np.trunc(current[j] / step * decay) + step * np.rint(inputs[j] / step)
+        if wraps:
+            current[j] = i - width * np.floor((i + 0.5 * width) / width)
+        else:
+            current[j] = min(max(i, -end), end)
+        inputs[j] = current[j]
+
+
+@inline_kernel
+def integrate_in_integers(population, reals, v, current, inputs, rest, reached):
+    """Step 2 of a population with integer state."""
+    gain = np.float64(reals[R]) * reals[KAPPA]
+    if population[MODEL] == CUBA_LIF:
+        step, end = np.float64(reals[I_STEP]), np.float64(reals[I_END])
+        currents_in_integers(current, inputs, np.float64(reals[D_S]), step, end, population[WRAPS])
+    step, end = np.float64(reals[V_STEP]), np.float64(reals[V_END])
+    in_integers(v, inputs, rest, reached, np.float64(reals[D_M]), gain, step, end, np.float64(reals[THRESHOLD]))
 
 
 @tick_kernel
@@ -181,10 +228,13 @@ def can_rest(circuit, cells, p):
         return False
     lo, reals = circuit.populations[p, FIRST], circuit.reals[p]
     model, reach = circuit.populations[p, MODEL], 0.0
+    cut = circuit.populations[p, INTEGER] and model != IF  # decays have no closed form unless there is nothing left
     for j in range(lo, lo + circuit.populations[p, SIZE]):
         if model == CUBA_LIF:  # no more than if the current came at once and nothing leaked
             reach = max(0.0, cells.current[j]) * reals[R] * reals[KAPPA] / (1.0 - reals[D_S])
         if max(cells.v[j], reals[V_LEAK]) + reach >= reals[THRESHOLD] or cells.rest[j] > 0:
+            return False
+        if cut and (cells.v[j] != 0 or cells.current[j] != 0):
             return False
     return True
 
@@ -245,7 +295,13 @@ def integrate(circuit, cells, p, tick, learning):
         for j in range(size):
             inputs[j] += reals[DRIVE]
     follows = learning and population[POST] == CURRENT
-    if population[MODEL] == CUBA_LIF:
+    if population[INTEGER]:
+        if follows and population[MODEL] != CUBA_LIF:
+            low_pass(cells.drive[lo:hi], inputs, reals[D_Q], (one - reals[D_Q]) * r)
+        integrate_in_integers(population, reals, v, cells.current[lo:hi], inputs, rest, reached)
+        if follows and population[MODEL] == CUBA_LIF:
+            low_pass(cells.drive[lo:hi], cells.current[lo:hi], reals[D_Q], (one - reals[D_Q]) * r)
+    elif population[MODEL] == CUBA_LIF:
         current = cells.current[lo:hi]
         if follows:
             low_pass_current(cells.drive[lo:hi], inputs, current, reals[D_Q], (one - reals[D_Q]) * r)
@@ -274,7 +330,7 @@ def fire(circuit, cells, p, out):
     for k in range(out.size):
         j = lo + out[k]
         own = threshold + cells.raised[j]
-        if cells.rest[j] > 0 or not cells.v[j] >= own:
+        if cells.rest[j] > 0 or not cells.v[j] >= own or (population[ABOVE] and cells.v[j] == own):
             continue
         out[n] = out[k]
         n += 1

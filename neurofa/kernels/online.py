@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .circuit import PLASTIC, STATIC, TARGET
+from .circuit import PLASTIC, PRE, SIZE, STATIC, TARGET
 from .compiling import presentation_kernel
 from .encoders import encode
 from .neurons import wake
-from .plasticity import learn_by_traces, raise_to
+from .plasticity import learn_by_traces, raise_to, row_of, store_changes
 from .presenting import Show, present
-from .teaching import B_AT, POPULATION, SOURCE, UNITS, WIDTH
+from .storing import DECAY, EXACT, HOMEOSTASIS, SUMMED, begin_draws, tick_draws
+from .teaching import B_AT, POPULATION, SOURCE, UNITS, WIDTH, store_modulator
 
 DECAY_EVERY = 100  # presentations between two weight decays
 
@@ -53,7 +54,8 @@ class After(NamedTuple):
     rate: float  # of bias for each spike too many
     share: float  # of a presentation in the mean
     mean: np.ndarray  # (units,) float64
-    bias_at: np.ndarray  # by layer, offset in the weights; -1 where it does not learn
+    ticks: int  # of a presentation
+    bias: np.ndarray  # by layer, the bias's projection; -1 where it does not learn
     decay: np.ndarray  # (Q,) factor by which weights shrink every DECAY_EVERY presentations
     span: np.ndarray  # (Q, 2) offsets of each projection's weights
 
@@ -89,6 +91,8 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     """Show sample `n` with the noise of row `m`; returns loss, whether it was wrong, and the ticks it took."""
     cells, teaching, inputs = net.cells, net.teaching, net.inputs
     label = aim(samples, n)
+    if cells.draw.size:
+        begin_draws(cells.draw, number)
     encode(
         samples.x[n], inputs.kind, inputs.peak, show.n_ticks, inputs.random_phase, inputs.key, number,
         inputs.ptr, inputs.units, inputs.scratch,
@@ -135,6 +139,8 @@ def learn_from_loss(net, xi, change, tick):
         for j in range(row[UNITS], row[UNITS] + row[WIDTH]):
             synapses.modulator[j] = change * xi[j]
             teaching.received[j] = synapses.modulator[j]
+        if teaching.rounding != EXACT:
+            store_modulator(cells.draw, teaching, layer, synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]])
     for q in range(circuit.projections.shape[0]):
         if circuit.projections[q, PLASTIC] != STATIC and net.layer_of[circuit.projections[q, TARGET]] < hidden:
             learn_by_traces(circuit, cells, synapses, q, tick)
@@ -175,13 +181,23 @@ def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
 
 
 @presentation_kernel
-def follow_up(synapses, teaching, perturbed, after, shown, row, m):
-    """What follows a presentation: baseline, learned feedback, homeostasis."""
+def draw_after(net, after, number, what):
+    """Random numbers of what follows presentation `number`."""
+    if net.cells.draw.size:
+        begin_draws(net.cells.draw, number)
+        tick_draws(net.cells.draw, after.ticks + what)
+
+
+@presentation_kernel
+def follow_up(net, perturbed, after, shown, row, m, number):
+    """What follows presentation `number`: baseline, learned feedback, homeostasis."""
+    teaching = net.teaching
     if perturbed.on and not perturbed.clean:
         if perturbed.baseline[1] > 0:
             perturbed.baseline[0] += perturbed.baseline_rate * (shown.loss[row] - perturbed.baseline[0])
         else:
             perturbed.baseline[0], perturbed.baseline[1] = shown.loss[row], 1.0
+    draw_after(net, after, number, HOMEOSTASIS)
     hidden = teaching.layers.shape[0] - 1
     for layer in range(hidden):
         lo, width = teaching.layers[layer, UNITS], teaching.layers[layer, WIDTH]
@@ -191,24 +207,47 @@ def follow_up(synapses, teaching, perturbed, after, shown, row, m):
             inverse = perturbed.inverse[at : at + (n * n if perturbed.ridge else 0)]
             square = inverse.reshape(n, n) if perturbed.ridge else inverse.reshape(0, 1)
             learn_feedback(teaching, layer, wanted, shown.net[row], perturbed.rate, square, perturbed.ridge)
-        if after.homeostasis and after.bias_at[layer] >= 0:
-            bias = synapses.weights[after.bias_at[layer] :]
+        q = after.bias[layer]
+        if after.homeostasis and q >= 0:
+            wanted = np.zeros(width)
             for j in range(width):
                 after.mean[lo + j] += (shown.spikes[row, lo + j] - after.mean[lo + j]) * after.share
-                bias[j] -= after.rate * max(0.0, after.mean[lo + j] - after.target)
+                wanted[j] = -after.rate * max(0.0, after.mean[lo + j] - after.target)
+            change_synapses(net, q, 0, wanted)
 
 
 @presentation_kernel
-def decay_weights(synapses, after):
-    """Weight decay, which is due once in `DECAY_EVERY` presentations."""
+def change_synapses(net, q, i, changes):
+    """Change the row of presynaptic unit `i` in projection `q`: at once, or as it can be stored."""
+    at, size = row_of(net.circuit, q, i)
+    if net.synapses.rounding != EXACT:
+        store_changes(net.synapses, net.cells.draw, q, at, changes)
+        return
+    row = net.synapses.weights[at : at + size]
+    for j in range(size):
+        row[j] += changes[j]
+
+
+@presentation_kernel
+def decay_weights(net, after, number):
+    """Weight decay, which is due once in `DECAY_EVERY` presentations; the last of them was `number`."""
+    synapses = net.synapses
+    draw_after(net, after, number, DECAY)
     for q in range(after.decay.size):
-        if after.decay[q] != 1.0:
-            part = synapses.weights[after.span[q, 0] : after.span[q, 1]]
-            factor = part.dtype.type(after.decay[q])
-            for k in range(part.size):
-                part[k] *= factor
-            if synapses.minimum[q] > -np.inf:
-                raise_to(part, synapses.minimum[q])
+        if after.decay[q] == 1.0:
+            continue
+        part = synapses.weights[after.span[q, 0] : after.span[q, 1]]
+        if synapses.rounding != EXACT:
+            for i in range(net.circuit.populations[net.circuit.projections[q, PRE], SIZE]):
+                at, size = row_of(net.circuit, q, i)
+                kept = synapses.changes if synapses.shadow else synapses.weights
+                change_synapses(net, q, i, kept[at : at + size] * (after.decay[q] - 1.0))
+            continue
+        factor = part.dtype.type(after.decay[q])
+        for k in range(part.size):
+            part[k] *= factor
+        if synapses.minimum[q] > -np.inf:
+            raise_to(part, synapses.minimum[q])
 
 
 @presentation_kernel
@@ -217,9 +256,9 @@ def learn_online(net, show, samples, perturbed, after, shown, order, tick, numbe
     total, errors = 0.0, 0
     for m in range(order.size):
         loss, wrong, took = show_one(net, show, samples, perturbed, shown, 0, order[m], m, number + m, tick)
-        follow_up(net.synapses, net.teaching, perturbed, after, shown, 0, m)
+        follow_up(net, perturbed, after, shown, 0, m, number + m)
         if (number + m + 1) % DECAY_EVERY == 0:
-            decay_weights(net.synapses, after)
+            decay_weights(net, after, number + m)
         total, errors, tick = total + loss, errors + wrong, tick + took
     return total, errors, tick
 
@@ -235,13 +274,25 @@ def show_lane(net, show, samples, perturbed, shown, order, lane, lanes, number):
 
 
 @presentation_kernel
-def add_lanes(synapses, lanes, span):
-    """Apply what the lanes have added up, in their order, and set it to 0."""
+def add_lanes(net, after, lanes, number):
+    """Apply what the lanes have added up, in their order, and set it to 0; the batch's last sample was `number`."""
+    synapses = net.synapses
+    if synapses.rounding != EXACT:
+        draw_after(net, after, number, SUMMED)
+        summed = lanes[0].copy()
+        for lane in range(1, lanes.shape[0]):
+            summed += lanes[lane]
+        lanes[:] = 0
+        for q in range(after.span.shape[0]):
+            for i in range(net.circuit.populations[net.circuit.projections[q, PRE], SIZE]):
+                at, size = row_of(net.circuit, q, i)
+                change_synapses(net, q, i, summed[at : at + size])
+        return
     for lane in range(lanes.shape[0]):
         changes = lanes[lane]
         for k in range(changes.size):
             synapses.weights[k] += changes[k]
             changes[k] = 0
-    for q in range(span.shape[0]):
+    for q in range(after.span.shape[0]):
         if synapses.minimum[q] > -np.inf:
-            raise_to(synapses.weights[span[q, 0] : span[q, 1]], synapses.minimum[q])
+            raise_to(synapses.weights[after.span[q, 0] : after.span[q, 1]], synapses.minimum[q])

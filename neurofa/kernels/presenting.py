@@ -8,6 +8,7 @@ from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circu
 from .compiling import inline_kernel, tick_kernel
 from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
+from .storing import tick_draws
 from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
 
 
@@ -108,6 +109,8 @@ def run_ticks(net, show, noise, aims, label, first, last, tick):
     circuit, cells, synapses, teaching, inputs = net.circuit, net.cells, net.synapses, net.teaching, net.inputs
     learning = show.learns or show.traces
     for k in range(first, last):
+        if cells.draw.size:
+            tick_draws(cells.draw, k)
         take_events(circuit, cells, inputs.units[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
         tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, noise)
         if show.learns:

@@ -8,6 +8,7 @@ from .circuit import EXTERNAL, FIRST, SIZE
 from .compiling import inline_kernel, tick_kernel
 from .plasticity import plasticity
 from .presenting import tick_of_cells
+from .storing import tick_draws
 
 
 class Events(NamedTuple):
@@ -85,6 +86,8 @@ def advance(circuit, cells, synapses, events, log, quiet, learning, first, last,
     for k in range(first, last):
         if log.filled[0] + reserve > log.tick.size:
             return k
+        if cells.draw.size:
+            tick_draws(cells.draw, tick + k)
         take_all_events(circuit, cells, events, k, tick + k)
         tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, quiet)
         if learning:

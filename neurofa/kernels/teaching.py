@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .circuit import AT_ERROR, FEEDBACK, FIRST, PLASTIC, SIZE, STATIC, TARGET
+from .circuit import AT_EPOCH, AT_ERROR, FEEDBACK, FIRST, PLASTIC, SIZE, STATIC, TARGET
 from .codes import ERROR_SIGN, FIXED, OFFSET, SIGN, TRANSPOSE
 from .compiling import inline_kernel, tick_kernel
 from .neurons import copy_to, wake
-from .plasticity import follow_spikes, learn_at_spikes, learn_by_traces
+from .plasticity import follow_spikes, forget, learn_at_spikes, learn_by_traces
+from .storing import EXACT, HIGH, LOW, MODULATORS, TICK, keep_within, round_values, row_seed
 
 # columns of Teaching.layers
 POPULATION, UNITS, WIDTH, SOURCE, FOLLOW, B_AT, W_SOURCE, OWN_ERRORS = range(8)
@@ -28,6 +29,9 @@ class Teaching(NamedTuple):
     decay: float  # of a modulator in a tick
     forgotten: int  # ticks without an event after which a modulator is set to 0
     start: int  # tick of a presentation at which errors begin
+    every: int  # synapses change at the end of each epoch of that many ticks
+    levels: np.ndarray  # (L, LEVEL_COLUMNS) float64, of modulators
+    rounding: int  # of modulators; EXACT where they have no levels
     feedback: np.ndarray  # B, (n_source, n_layer) one after the other
     basis: np.ndarray  # magnitude or offset that B follows W with, laid out as `feedback`
     level: np.ndarray  # u by unit, float64
@@ -153,7 +157,7 @@ def receive_events(cells, synapses, teaching, layer, modulator):
 def take_held(cells, synapses, teaching, layer, modulator, changed):
     """A hidden layer's modulator is set to the held signal through its feedback; returns whether it is other than 0."""
     row = teaching.layers[layer]
-    if changed == 0 and row[FOLLOW] == FIXED and not teaching.at_error:
+    if changed == 0 and row[FOLLOW] == FIXED and not teaching.at_error and teaching.rounding == EXACT:
         return teaching.active[layer]
     modulator[:] = 0
     found = False
@@ -166,6 +170,16 @@ def take_held(cells, synapses, teaching, layer, modulator, changed):
     received = teaching.received[row[UNITS] : row[UNITS] + row[WIDTH]]
     copy_to(received, modulator)
     return found
+
+
+@tick_kernel
+def store_modulator(draw, teaching, layer, modulator):
+    """Put a layer's modulators on their levels; those of the output, which count events, within the ends alone."""
+    levels = teaching.levels[layer]
+    if layer == teaching.layers.shape[0] - 1:
+        keep_within(modulator, levels[LOW], levels[HIGH])
+    else:
+        round_values(modulator, levels, teaching.rounding, row_seed(draw[TICK], MODULATORS + layer))
 
 
 @tick_kernel
@@ -198,6 +212,12 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
         elif 0 < teaching.forgotten <= teaching.quiet[layer] and not held:
             modulator[:] = 0
             teaching.active[layer] = False
+        if (
+            teaching.rounding != EXACT
+            and teaching.active[layer]
+            and (found or teaching.decay != 1.0 or (held and acts))
+        ):
+            store_modulator(cells.draw, teaching, layer, modulator)
         if row[OWN_ERRORS]:
             events[:] = 0
             teaching.fired[layer] = False
@@ -210,8 +230,10 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
 
 
 @tick_kernel
-def fade_all(synapses, teaching):
-    """Decay of all modulators that events leave something in."""
+def fade_all(synapses, teaching, k):
+    """Decay of all modulators that events leave something in, at the beginning of tick `k` of a presentation."""
+    if teaching.at_error and k % teaching.every != 0 and k != teaching.start:
+        return  # what has no memory lasts one epoch
     last = teaching.layers.shape[0] - 1
     for layer in range(last + 1):
         row = teaching.layers[layer]
@@ -220,19 +242,24 @@ def fade_all(synapses, teaching):
 
 
 @inline_kernel
-def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed):
-    """Step 6: every plastic projection to a layer with a modulator. `layer_of` gives the layer of a population."""
+def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed, due):
+    """Step 6: every plastic projection to a layer with a modulator. `layer_of` gives the layer of a population.
+
+    `due` says whether an epoch ends.
+    """
     for q in range(circuit.projections.shape[0]):
         kind = circuit.projections[q, PLASTIC]
         if kind == STATIC:
             continue
         target = circuit.projections[q, TARGET]
         active = allowed and teaching.active[layer_of[target]]
-        if kind == AT_ERROR:
+        if kind in (AT_ERROR, AT_EPOCH):
             follow_spikes(circuit, cells, synapses, q, tick)
-            if active:
+            if active and due:
                 wake(circuit, cells, target, tick, True)
                 learn_by_traces(circuit, cells, synapses, q, tick)
+            if kind == AT_EPOCH and due:
+                forget(circuit, synapses, q)
         elif active:
             learn_at_spikes(circuit, cells, synapses, q, tick)
 
@@ -242,7 +269,7 @@ def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label,
     """Steps 4 to 6 of tick `k` of a presentation."""
     allowed = k >= teaching.start
     if allowed:
-        fade_all(synapses, teaching)
+        fade_all(synapses, teaching, k)
         p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
         slot = tick % circuit.ring
         at = circuit.ring * circuit.populations[p, FIRST] + slot * circuit.populations[p, SIZE]
@@ -250,4 +277,5 @@ def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label,
         acts = teaching.held and (k == n_ticks - 1 or not teaching.at_error)
         changed = set_signal(teaching, label) if acts else 0
         modulate(circuit, cells, synapses, teaching, changed, acts, tick)
-    learn(circuit, cells, synapses, teaching, layer_of, tick, allowed)
+    due = (k + 1) % teaching.every == 0 or k == n_ticks - 1
+    learn(circuit, cells, synapses, teaching, layer_of, tick, allowed, due)

@@ -1,5 +1,6 @@
 """Rules: the published presets, feedback sources, and lowering to a Plan."""
 
+from .constraint import Constraint, Grid, Integers
 from .feedback import derive, path_weights
 from .initialise import draw
 from .lower import check, freeze, lower
@@ -40,7 +41,10 @@ __all__ = [
     "SDFA",
     "SHALLOW",
     "SIGN_FA",
+    "Constraint",
     "FeedbackProjection",
+    "Grid",
+    "Integers",
     "Params",
     "Plan",
     "Projection",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec import Feedback, Init, Perturbation
+from .constraint import Constraint
 
 Params = dict[str, np.ndarray]
 
@@ -78,6 +79,8 @@ class Plan:
     params
         ``layers.l.W`` (n_pre, n_post), ``layers.l.b`` (n_post,), ``layers.l.B`` (n_source, n_post)
         as initialised, in the plan's precision.
+    constraint
+        What the numbers can be on a chip; None: full precision.
     """
 
     projections: tuple[Projection, ...]
@@ -90,6 +93,7 @@ class Plan:
     targets: tuple[float, float]
     task: str
     params: Params
+    constraint: Constraint | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

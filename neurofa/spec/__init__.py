@@ -1,6 +1,7 @@
 """What is simulated: frozen dataclasses without numerics. Imports nothing of neurofa's."""
 
 from .errors import InputError
+from .hardware import Energy, Hardware, Learning, Levels, Limits, Neurons, State, Trace
 from .model import Model, Override
 from .network import Init, Layer, Network
 from .rule import Feedback, Perturbation, Rule
@@ -10,14 +11,20 @@ from .training import DataSpec, Optimiser, Schedule, Training
 __all__ = [
     "DataSpec",
     "Encoder",
+    "Energy",
     "Feedback",
+    "Hardware",
     "Homeostasis",
     "Init",
     "InputError",
     "Layer",
+    "Learning",
+    "Levels",
+    "Limits",
     "Model",
     "Network",
     "Neuron",
+    "Neurons",
     "Optimiser",
     "Override",
     "Perturbation",
@@ -25,5 +32,7 @@ __all__ = [
     "Rule",
     "Schedule",
     "Spiking",
+    "State",
+    "Trace",
     "Training",
 ]

@@ -20,6 +20,7 @@ class Streams(NamedTuple):
     augment: np.random.Generator
     synthetic: np.random.Generator
     encoder: np.random.Generator
+    rounding: np.random.Generator
 
 
 def streams(seed: int) -> Streams:

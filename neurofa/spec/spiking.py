@@ -90,6 +90,12 @@ class Neuron:
             f"neuron v_threshold is {self.v_threshold}; reset 'subtract' needs a positive one, or use reset 'zero'",
         )
 
+    def kappa(self, dt_ms: float) -> float:
+        """What a current of 1 at the start of a tick adds to the membrane in it, for r = 1, of ``cuba_lif``."""
+        # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
+        x = dt_ms * (self.tau_syn_ms - self.tau_m_ms) / (self.tau_m_ms * self.tau_syn_ms)
+        return dt_ms / self.tau_m_ms * math.exp(-dt_ms / self.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -215,6 +221,9 @@ class Spiking:
         without noise).
     homeostasis
         None: off.
+    transmission
+        Probability that a synapse passes a spike on (0.65 in eRBP: Neftci et al. 2017, Frontiers in Neuroscience
+        11:324).
     training
         The protocol on spikes; its optimiser is plain gradient descent.
 
@@ -243,6 +252,7 @@ class Spiking:
     baseline: str = "running"
     baseline_rate: float = 0.01
     homeostasis: Homeostasis | None = None
+    transmission: float = 1.0
     training: Training = field(default_factory=_online)
 
     __pydantic_config__ = STRICT
@@ -255,6 +265,7 @@ class Spiking:
         require_choice("spiking update", self.update, UPDATES)
         require_choice("spiking baseline", self.baseline, BASELINES)
         require(0 < self.baseline_rate <= 1, f"spiking baseline_rate is {self.baseline_rate}; it must be in (0, 1]")
+        require(0 < self.transmission <= 1, f"spiking transmission is {self.transmission}; it must be in (0, 1]")
         if self.test_ms is not None:
             _positive("spiking test_ms", self.test_ms)
         require(
@@ -321,6 +332,10 @@ class Spiking:
     def peak(self) -> float:
         """Spikes a tick that stand for an activity of 1."""
         return self.encoder.max_rate_hz * self.dt_ms / 1000
+
+    def neurons(self, n_layers: int) -> tuple[Neuron, ...]:
+        """The neurons of each of `n_layers` layers."""
+        return (*[self.neuron] * (n_layers - 1), self.output_neuron or self.neuron)
 
     def delays(self, n_layers: int) -> tuple[int, ...]:
         """Delay of the projection to each of `n_layers` layers, in ticks."""

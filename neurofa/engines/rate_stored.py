@@ -1,0 +1,49 @@
+"""Parameters of rate mode on the levels of a chip: each step of an optimiser is stored as it can be."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels.storing import EXACT, begin_draws, store_matrix, tick_draws
+from ..rules import Params, Plan
+from .states import new_draw
+from .stored import levels_of, rounding_of
+
+
+class StoredParams(NamedTuple):
+    """W and b as stored; `kept` is what changes are added to: a copy of them, or weights in full precision."""
+
+    names: tuple[str, ...]
+    first: np.ndarray  # number of each array's first synapse among all
+    levels: np.ndarray  # (n, LEVEL_COLUMNS)
+    rounding: int
+    shadow: bool
+    kept: Params
+    draw: np.ndarray
+
+
+def stored_params(plan: Plan, params: Params, key: int) -> StoredParams | None:
+    """What rate mode needs to store parameters on levels; None if they are in full precision."""
+    constraint = plan.constraint
+    if constraint is None or rounding_of(constraint.weights) == EXACT:
+        return None
+    names = tuple(f"layers.{layer}.{name}" for layer in range(plan.n_layers) for name in "Wb")
+    names = tuple(name for name in names if name in params)
+    return StoredParams(
+        names=names,
+        first=np.cumsum([0, *(params[name].size for name in names)])[:-1],
+        levels=levels_of(constraint, names),
+        rounding=rounding_of(constraint.weights),
+        shadow=constraint.hardware.learning.shadow,
+        kept={name: params[name].copy() for name in names},
+        draw=new_draw(key, key),
+    )
+
+
+def store(stored: StoredParams, params: Params, step: int) -> None:
+    """Put parameters on levels after update number `step`, which began from what is stored."""
+    begin_draws(stored.draw, step)
+    tick_draws(stored.draw, 0)
+    for name, first, levels in zip(stored.names, stored.first, stored.levels, strict=True):
+        now, kept = (np.atleast_2d(part) for part in (params[name], stored.kept[name]))
+        store_matrix(now, kept, levels, stored.rounding, stored.shadow, stored.draw, first)

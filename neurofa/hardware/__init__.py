@@ -1,0 +1,24 @@
+"""Chips: profiles with the source of every number, what fits on them, and what a network costs there."""
+
+from .constrain import constrain
+from .costs import Costs, Estimate, Memory, costs, costs_table
+from .fit import Placement, PopulationPlacement, fit
+from .profiles import Fact, Profile, load_profile, profile_names, provenance, read_profile
+
+__all__ = [
+    "Costs",
+    "Estimate",
+    "Fact",
+    "Memory",
+    "Placement",
+    "PopulationPlacement",
+    "Profile",
+    "constrain",
+    "costs",
+    "costs_table",
+    "fit",
+    "load_profile",
+    "profile_names",
+    "provenance",
+    "read_profile",
+]

@@ -1,0 +1,268 @@
+"""A Plan put under the constraints of a chip (docs/hardware.md)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
+from ..spec import Hardware, Levels, Neuron, Spiking, State
+from ..spec.errors import require
+from ..spec.seeds import streams
+from .fit import fit
+
+THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
+
+
+def constrain(plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: int | None = None) -> Plan:
+    """The same network as the chip can hold it.
+
+    Parameters
+    ----------
+    plan
+        From `neurofa.lower`.
+    spiking
+        How it runs on spikes; None: it is for rate mode, where weights and feedback alone are stored.
+    hardware
+        A profile (`load_profile`), or a description of your own.
+    seed
+        Initial parameters are put on levels by stochastic rounding from its stream; None: each is rounded to the
+        nearest level.
+
+    Returns
+    -------
+    Plan
+        With parameters on levels, and a `constraint` for engines.
+
+    Raises
+    ------
+    InputError
+        If the network does not fit the chip, or asks for what the chip does not have: one line with the numbers.
+    """
+    check_feedback(plan, hardware)
+    if spiking is not None:
+        check(plan, spiking, hardware)
+    fit(plan, hardware)
+    rng = None if seed is None else streams(seed).rounding
+    draws = {key: None if rng is None else rng.random(plan.params[key].shape) for key in _in_order(plan)}
+    params, routes = dict(plan.params), []
+    weights = tuple(_weight_grid(plan, layer, hardware.weights) for layer in range(plan.n_layers))
+    for layer, grid in enumerate(weights):
+        for key in (f"layers.{layer}.W", f"layers.{layer}.b"):
+            if grid is not None and key in params:
+                own = grid if key.endswith(".W") else replace(grid, low=grid.origin)
+                params[key] = own.rounded(params[key], draws[key])
+    feedback: list[Grid | None] = [None] * plan.n_layers
+    for route in plan.feedback:
+        key = f"layers.{route.layer}.B"
+        if route.follow == "derived" and route.feedback is not None:
+            params[key] = derive(route.feedback, params, route.source, route.layer, route.basis).astype(plan.dtype)
+            draws[key] = None
+        if hardware.feedback is not None and route.follow != "transpose":
+            based = route.basis is not None and route.follow in ("sign", "offset")
+            stored = route.basis if based and route.basis is not None else params[key]
+            grid = grid_of(hardware.feedback, _largest(stored, 1))
+            params[key], feedback[route.layer] = grid.rounded(stored, draws[key]), grid
+            route = replace(route, basis=params[key]) if based else route
+        routes.append(route)
+        params[key] = _followed(params, route)
+    plan = replace(plan, params=params, feedback=tuple(routes))
+    constraint = Constraint(
+        hardware=hardware,
+        weights=weights,
+        feedback=tuple(feedback),
+        modulators=tuple(_modulator_grid(plan, layer, hardware) for layer in range(plan.n_layers)),
+        neurons=_states(plan, spiking, hardware, weights),
+        key=None if rng is None else int(rng.integers(2**63)),
+    )
+    return replace(plan, constraint=constraint)
+
+
+def _in_order(plan: Plan) -> list[str]:
+    """Names of parameters in the order in which they are rounded."""
+    names = [f"layers.{layer}.{name}" for layer in range(plan.n_layers) for name in "WbB"]
+    return [name for name in names if name in plan.params]
+
+
+def power_of_two(least: float) -> float:
+    """The smallest power of two that is at least `least`."""
+    return math.ldexp(1.0, math.ceil(math.log2(least)))
+
+
+def _largest(values: np.ndarray, fan_in: int) -> float:
+    """Largest magnitude; of zeros, what the usual initialiser would draw."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest if largest > 0 else 1 / math.sqrt(fan_in)
+
+
+def grid_of(levels: Levels, largest: float, minimum: float = -math.inf) -> Grid:
+    """Levels in the units of an array whose largest initial magnitude is `largest`."""
+    unit = power_of_two(levels.headroom * largest / levels.highest)
+    origin, step = unit * levels.lowest, unit * levels.step
+    low = origin if minimum <= origin else origin + step * math.ceil((minimum - origin) / step)
+    return Grid(origin, step, low, unit * levels.highest, levels.rounding)
+
+
+def _weight_grid(plan: Plan, layer: int, levels: Levels | None) -> Grid | None:
+    if levels is None:
+        return None
+    projection = plan.projections[layer]
+    return grid_of(levels, _largest(plan.params[f"layers.{layer}.W"], projection.n_pre), projection.minimum)
+
+
+def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np.ndarray:
+    """B of a route at the present W."""
+    W: np.ndarray = params[f"layers.{route.source}.W"].T
+    if route.follow == "transpose":
+        return W.copy()
+    if route.follow == "sign" and route.basis is not None:
+        signed: np.ndarray = route.basis * np.sign(W)
+        return signed
+    if route.follow == "offset" and route.basis is not None:
+        moved: np.ndarray = W + route.basis
+        return moved
+    return params[f"layers.{route.layer}.B"]
+
+
+def _modulator_grid(plan: Plan, layer: int, hardware: Hardware) -> Grid | None:
+    """Levels of a layer's modulators; events of the output layer are counted."""
+    levels = hardware.modulators
+    if levels is None:
+        return None
+    if layer == plan.n_layers - 1:
+        return Grid(levels.lowest, levels.step, levels.lowest, levels.highest, levels.rounding)
+    if plan.signal == "loss_change" and plan.perturbation is not None:
+        return grid_of(levels, 1 / plan.perturbation.noise_std)
+    route = next((route for route in plan.feedback if route.layer == layer), None)
+    if route is None:
+        return None
+    if route.follow == "transpose":
+        W = plan.params[f"layers.{route.source}.W"]
+        room = hardware.weights.headroom if hardware.weights else 1.0
+        return grid_of(levels, 2 * room * _largest(W, W.shape[0]))
+    followed = route.basis is not None and route.follow in ("sign", "offset")
+    stored = route.basis if followed else plan.params[f"layers.{layer}.B"]
+    assert stored is not None
+    return grid_of(levels, 2 * _largest(stored, 1))
+
+
+def _states(
+    plan: Plan, spiking: Spiking | None, hardware: Hardware, weights: tuple[Grid | None, ...]
+) -> tuple[Integers | None, ...]:
+    """Integer state of each layer."""
+    if spiking is None:
+        return (None,) * plan.n_layers
+    neurons = zip(spiking.neurons(plan.n_layers), weights, strict=True)
+    return tuple(
+        _integers(hardware, neuron, spiking.dt_ms, grid, f"layers.{layer}")
+        for layer, (neuron, grid) in enumerate(neurons)
+    )
+
+
+def _integers(hardware: Hardware, neuron: Neuron, dt_ms: float, grid: Grid | None, name: str) -> Integers | None:
+    """Integer state of a population."""
+    state = hardware.state
+    if state is None:
+        return None
+    gain = 2.0 ** round(math.log2(neuron.r * (neuron.kappa(dt_ms) if neuron.model == "cuba_lif" else 1.0)))
+    held = 2 ** (state.membrane_bits - 1) - 1
+    step = None
+    if grid is None or hardware.weights is None:
+        step = power_of_two(THRESHOLDS_HELD * neuron.v_threshold / held)
+    else:
+        unit = grid.step / hardware.weights.step
+        for exponent in sorted(range(state.exponent_min, state.exponent_max + 1), key=abs):
+            candidate = gain * unit * 2.0 ** (-state.weight_shift - exponent)
+            multiple = _threshold(neuron.v_threshold, candidate, state)
+            within = state.threshold_bits is None or multiple < 2**state.threshold_bits
+            if within and multiple * 2**state.threshold_shift <= held:
+                step = candidate
+                break
+        require(
+            step is not None,
+            f"population {name!r}: with weights in steps of {unit:g}, v_threshold {neuron.v_threshold:g} is beyond the "
+            f"{state.membrane_bits} bits of a membrane of {hardware.name!r}; lower the threshold, or raise "
+            "weights.headroom",
+        )
+    assert step is not None
+    current = (2 ** (state.current_bits - 1) - 1) * step / gain if state.current_bits else math.inf
+    return Integers(
+        step=step,
+        end=held * step,
+        current_step=step / gain,
+        current_end=current,
+        gain=gain,
+        decay_m=1.0 if neuron.model == "if" else decay(neuron.tau_m_ms, dt_ms, state.decay_bits),
+        decay_s=decay(neuron.tau_syn_ms, dt_ms, state.decay_bits),
+        threshold=_threshold(neuron.v_threshold, step, state) * 2**state.threshold_shift * step,
+        v_reset=step * round(neuron.v_reset / step),
+        above=state.spikes_above,
+        wraps=state.current_overflow == "wrap" and state.current_bits is not None,
+    )
+
+
+def _threshold(v_threshold: float, step: float, state: State) -> int:
+    """A threshold in its own units."""
+    return max(1, round(v_threshold / (step * 2**state.threshold_shift)))
+
+
+def decay(tau_ms: float, dt_ms: float, bits: int) -> float:
+    """What is left after a tick, as a multiple of 2^-bits."""
+    scale = 2**bits
+    return min(round(scale * math.exp(-dt_ms / tau_ms)), scale - 1) / scale
+
+
+def check_feedback(plan: Plan, hardware: Hardware) -> None:
+    """Refuse feedback that cannot be stored."""
+    chip = f"hardware {hardware.name!r}"
+    require(
+        hardware.feedback is None or all(route.follow != "learned" for route in plan.feedback),
+        f"feedback that is learned from perturbations cannot be stored on the levels of {chip}; use a rule with fixed "
+        "feedback, or hardware without feedback levels",
+    )
+
+
+def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
+    """Refuse what the chip does not have."""
+    chip, has = f"hardware {hardware.name!r}", hardware.neurons
+    for index, neuron in enumerate(spiking.neurons(plan.n_layers)):
+        who = f"population 'layers.{index}'"
+        require(
+            neuron.model in has.models,
+            f"{who} has neuron model {neuron.model!r}; {chip} has {', '.join(has.models)}",
+        )
+        require(
+            neuron.reset in has.resets,
+            f"{who} has reset {neuron.reset!r}; {chip} has {', '.join(has.resets)}",
+        )
+        require(
+            neuron.threshold_step == 0 or (has.adaptive and hardware.state is None),
+            f"{who} has an adaptive threshold, which {chip} does not have; set neuron threshold_step to 0",
+        )
+        require(
+            neuron.v_leak == 0 or hardware.state is None,
+            f"{who} has v_leak {neuron.v_leak:g}, but membranes of {chip} decay to 0; set v_leak to 0 and move the "
+            "threshold",
+        )
+        require(
+            neuron.v_threshold > 0 or hardware.state is None,
+            f"{who} has v_threshold {neuron.v_threshold:g}; {chip} needs one above 0",
+        )
+        ticks = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9)
+        require(
+            has.refractory_ticks_max is None or ticks <= has.refractory_ticks_max,
+            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}",
+        )
+    for index, ticks in enumerate(spiking.delays(plan.n_layers)):
+        require(
+            has.delay_ticks_min <= ticks <= has.delay_ticks_max,
+            f"the projection to 'layers.{index}' has a delay of {ticks} ticks; {chip} has {has.delay_ticks_min} to "
+            f"{has.delay_ticks_max}",
+        )
+    own_errors = any(route.source < plan.n_layers - 1 for route in plan.feedback)
+    require(
+        not own_errors or spiking.update != "error" or (hardware.learning.every_ticks or 1) == 1,
+        f"{chip} changes synapses once in {hardware.learning.every_ticks} ticks, but hidden layers with error neurons "
+        "of their own need update = 'spike' for that; or use a direct route",
+    )

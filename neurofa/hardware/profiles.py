@@ -1,0 +1,208 @@
+"""Chip profiles: TOML files in which every number has its source.
+
+A file has ``name``, ``title``, ``notes`` (what of the chip is not modelled), the tables of `neurofa.Hardware`, a table
+``[facts]`` of what is known beyond them, and ``[sources.KEY]`` with a title and a URL each::
+
+    name = "odin"
+    [weights]
+    lowest = { value = -7, source = "odin_repository", verified = true }
+    [sources.odin_repository]
+    title = "ODIN, repository"
+    url = "https://github.com/ChFrenkel/ODIN"
+
+``verified`` says that the number was read in that source, and not taken from memory or from hearsay. Choices of
+neurofa's, such as a headroom, have the source ``neurofa``. Files of users may give bare values, without sources.
+"""
+
+import os
+import tomllib
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..io.validation import Table, Where, line, shown, validate
+from ..spec import Energy, Hardware, InputError, Learning, Levels, Limits, Neurons, State, Trace
+
+SUFFIX = ".toml"
+TABLES: dict[str, type] = {
+    "weights": Levels,
+    "feedback": Levels,
+    "modulators": Levels,
+    "traces": Trace,
+    "state": State,
+    "neurons": Neurons,
+    "limits": Limits,
+    "learning": Learning,
+    "energy": Energy,
+}
+KEYS = ("name", "title", "notes", *TABLES, "facts", "sources")
+FACT_KEYS = ("value", "source", "verified")
+SOURCE_KEYS = ("title", "url")
+
+
+class Fact(NamedTuple):
+    """A number of a profile, and where it comes from; `source` and `url` are empty for a bare value."""
+
+    key: str
+    value: Any
+    source: str
+    url: str
+    verified: bool
+
+
+class Profile(NamedTuple):
+    """A file: the hardware, the facts in it, and what of the chip is not modelled."""
+
+    hardware: Hardware
+    facts: tuple[Fact, ...]
+    notes: tuple[str, ...]
+
+
+def profile_names() -> list[str]:
+    """Names of the bundled profiles, sorted; `load_profile` takes each of them."""
+    return sorted(entry.name.removesuffix(SUFFIX) for entry in _folder().iterdir() if entry.name.endswith(SUFFIX))
+
+
+def load_profile(name_or_path: str | os.PathLike[str]) -> Hardware:
+    """Hardware from a bundled profile or a TOML file.
+
+    Parameters
+    ----------
+    name_or_path
+        A name of `profile_names`, or the path of a file (whatever ends in ``.toml`` or has a folder in it).
+
+    Raises
+    ------
+    InputError
+        In one line: the file, the dotted key, what is wrong with it and what is allowed.
+    """
+    return read_profile(name_or_path).hardware
+
+
+def provenance(name_or_path: str | os.PathLike[str]) -> list[Fact]:
+    """Every number of a profile with its source, in the order of the file."""
+    return list(read_profile(name_or_path).facts)
+
+
+def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
+    """All of a profile's file; `load_profile` says what is raised."""
+    where = Where(str(name_or_path))
+    try:
+        table = tomllib.loads(_text(name_or_path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where.label}: not valid TOML: {line(error)}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{where.label}: not a text file in UTF-8; give a profile in TOML") from None
+    except OSError as error:
+        raise InputError(f"{where.label}: cannot be read: {error.strerror}") from None
+    return _profile(table, where)
+
+
+def _folder() -> Any:
+    return files("neurofa.hardware") / "profiles"
+
+
+def _text(name_or_path: str | os.PathLike[str]) -> str:
+    given = os.fspath(name_or_path)
+    if given.endswith(SUFFIX) or os.path.dirname(given):
+        return Path(given).read_text(encoding="utf-8")
+    names = profile_names()
+    if given not in names:
+        near = get_close_matches(given, names, n=3)
+        hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""
+        raise InputError(
+            f"hardware {given!r} is unknown{hint}; choose one of: {', '.join(names)}; or give the path of a TOML file"
+        )
+    return str((_folder() / (given + SUFFIX)).read_text(encoding="utf-8"))
+
+
+def _profile(table: Table, where: Where) -> Profile:
+    where.table(table, "", KEYS)
+    sources = where.table(table.get("sources", {}), "sources")
+    for key, source in sources.items():
+        own = where.table(source, f"sources.{key}", SOURCE_KEYS)
+        for field in SOURCE_KEYS:
+            if not isinstance(own.get(field), str):
+                where.fail(f"sources.{key}.{field}", "must be a string")
+    notes = table.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        where.fail("notes", f"must be a list of strings, not {shown(notes)}")
+    for key in ("name", "title"):
+        if not isinstance(table.get(key, ""), str):
+            where.fail(key, f"must be a string, not {shown(table[key])}")
+    facts: list[Fact] = []
+    given: dict[str, Any] = {key: table[key] for key in ("name", "title") if key in table}
+    for key in (key for key in (*TABLES, "facts") if key in table):
+        own = where.table(table[key], key)
+        values = {name: _fact(value, f"{key}.{name}", sources, where, facts) for name, value in own.items()}
+        if key in TABLES:
+            given[key] = validate(TABLES[key], values, key, where)
+    try:
+        return Profile(Hardware(**given), tuple(facts), tuple(notes))
+    except InputError as error:
+        raise InputError(f"{where.label}: {line(error)}") from None
+
+
+def _fact(value: Any, key: str, sources: Table, where: Where, facts: list[Fact]) -> Any:
+    """A bare value, or that of an inline table with its source, noted down in `facts`."""
+    if not isinstance(value, dict):
+        facts.append(Fact(key, value, "", "", False))
+        return value
+    where.table(value, key, FACT_KEYS)
+    if "value" not in value:
+        where.fail(f"{key}.value", "is missing")
+    source, verified = value.get("source"), value.get("verified", False)
+    if source is not None and source not in sources:
+        where.fail(f"{key}.source", f"names {shown(source)}, but there is no table [sources.{source}]")
+    if not isinstance(verified, bool):
+        where.fail(f"{key}.verified", f"must be true or false, not {shown(verified)}")
+    if verified and source is None:
+        where.fail(f"{key}.verified", "is true, but no source is named; name one, or leave it out")
+    named = sources[source] if source is not None else {"title": "", "url": ""}
+    facts.append(Fact(key, value["value"], named["title"], named["url"], verified))
+    return value["value"]
+
+
+def profiles_table() -> str:
+    """The bundled profiles as a table in Markdown: what docs/chips.md shows."""
+    head = (
+        "profile",
+        "what it is",
+        "weights",
+        "rounding",
+        "membrane",
+        "cores x neurons",
+        "fan-in",
+        "learns",
+        "pJ/synop",
+        "read",
+    )
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for name in profile_names():
+        profile = read_profile(name)
+        lines.append(f"| `{name}` | {' | '.join(_cells(profile.hardware, profile.facts))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(chip: Hardware, facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """Of a row: what is not known, or not limited, is left empty."""
+    weights, limits = chip.weights, chip.limits
+    levels = "32-bit" if weights is None else f"{weights.lowest} ... {weights.highest}"
+    if weights is not None and weights.step > 1:
+        levels += f" by {weights.step}"
+    neurons = limits.neurons_per_core
+    cores = "" if limits.cores is None else f"{limits.cores}" + ("" if neurons is None else f" x {neurons}")
+    of_the_chip = [fact for fact in facts if fact.url]
+    read = f"{sum(fact.verified for fact in of_the_chip)} of {len(of_the_chip)}" if of_the_chip else ""
+    return (
+        chip.title,
+        levels,
+        "" if weights is None else weights.rounding,
+        "" if chip.state is None else f"{chip.state.membrane_bits} bits",
+        cores,
+        "" if limits.fan_in is None else str(limits.fan_in),
+        "yes" if chip.learning.on_chip else "no",
+        "" if chip.energy.synop_pj is None else f"{chip.energy.synop_pj:g}",
+        read,
+    )

@@ -1,0 +1,100 @@
+"""What a network's numbers can be on a chip: the part of a Plan that hardware adds (docs/hardware.md)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec import Hardware
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Levels in the network's own units.
+
+    Parameters
+    ----------
+    origin, step
+        The lowest level of the format, and the distance of two.
+    low, high
+        Ends; `low` may lie above `origin` where a rule has a bound.
+    rounding
+        One of `neurofa.spec.hardware.ROUNDINGS`.
+    """
+
+    origin: float
+    step: float
+    low: float
+    high: float
+    rounding: str
+
+    def rounded(self, values: np.ndarray, draws: np.ndarray | None = None) -> np.ndarray:
+        """Values on levels: stochastically where uniform `draws` in [0, 1) are given, else to the nearest."""
+        index = (np.asarray(values, np.float64) - self.origin) / self.step
+        below = np.floor(index)
+        index = np.rint(index) if draws is None else below + np.floor(index - below + draws)  # what is a level stays
+        on_levels: np.ndarray = np.clip(self.origin + self.step * index, self.low, self.high).astype(values.dtype)
+        return on_levels
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Integer state of a population, in its own units.
+
+    Parameters
+    ----------
+    step, end
+        Of the membrane: the distance of two levels, and the largest.
+    current_step, current_end
+        Of the synaptic current.
+    gain
+        What a unit of input (or of current) does to the membrane.
+    decay_m, decay_s
+        What is left of membrane and current after a tick.
+    threshold, v_reset
+        In place of the neuron's.
+    above
+        Whether a membrane must be above its threshold to spike.
+    wraps
+        Whether a current wraps around at its end; else it saturates.
+    """
+
+    step: float
+    end: float
+    current_step: float
+    current_end: float
+    gain: float
+    decay_m: float
+    decay_s: float
+    threshold: float
+    v_reset: float
+    above: bool
+    wraps: bool
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A network on a chip.
+
+    Parameters
+    ----------
+    hardware
+        Where it comes from.
+    weights, feedback, modulators
+        Levels by layer; None where there is full precision (or no feedback).
+    neurons
+        Integer state by layer, or None.
+    key
+        Of random numbers; None: the first of the seed's stream `rounding`.
+    """
+
+    hardware: Hardware
+    weights: tuple[Grid | None, ...]
+    feedback: tuple[Grid | None, ...]
+    modulators: tuple[Grid | None, ...]
+    neurons: tuple[Integers | None, ...]
+    key: int | None
+
+    def on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
+        """Feedback to a layer as it can be stored: each value on the nearest level."""
+        grid = self.feedback[layer]
+        return B if grid is None else grid.rounded(B)
