@@ -4,7 +4,7 @@ The split is that of neurofa_2026_spiking_search.py: the training set is shuffle
 is held out, and of both parts a trial takes the first samples. The test set takes no part. A trial's value is its
 validation error after the last epoch; after each epoch, trials that are worse than the median at that epoch are stopped.
 The first trials of a combination of rule and format are points chosen by hand and the best points of combinations
-that were searched before; the others come from optuna's TPE sampler. The fall of the learning rate is that over all
+that were searched before; after them each trial is drawn near the best one so far. The fall of the learning rate is that over all
 epochs, so that it can be carried over to a protocol with more of them.
 
 Studies are kept in a journal under experiments/runs/, so that a search that was stopped goes on: run one search at
@@ -39,30 +39,31 @@ COLUMNS = (
     "epochs", "train_samples", "validation_samples", "date", "cpu", "neurofa",
 )  # fmt: skip
 ABOUT = COLUMNS[-3:]
+SPREAD = 0.6  # of the logarithm of a number near the best one
 QUICK = {"trials": 2, "epochs": 2, "samples": 300, "held_out": 200}
 
-# Pairs are the ends of a range, drawn evenly in their logarithm; all else is a choice. `every_ticks` 0: at every
-# event. `fall`: what the learning rate is multiplied by, all in all, from the first epoch to behind the last.
+# Pairs are the ends of a range, drawn evenly in their logarithm; all else is a choice. `every_ticks` 0: as the profile
+# has it. `fall`: what learning rates are multiplied by, all in all, from the first epoch to behind the last.
 SPACE: dict[str, tuple] = {
-    "hidden_rate": (3e-6, 1e-2),
-    "output_rate": (3e-6, 1e-2),
-    "error_threshold": (0.5, 1.0, 2.0, 3.0, 4.0),
-    "headroom": (1.0, 2.0, 4.0, 8.0),
+    "hidden_rate": (5e-5, 5e-3),
+    "output_rate": (3e-5, 2e-3),
+    "error_threshold": (1.0, 2.0, 3.0, 4.0),
+    "headroom": (0.5, 1.0, 2.0, 4.0),
     "every_ticks": (0, 40),
-    "window_high": ("inf", "1", "0.6", "0.3", "0.1"),
+    "window_high": ("inf", "1", "0.3", "0.1"),
     "fall": (0.02, 1.0),
 }
-# By rounding, where a search begins: nearest rounding learns by steps of at least half a level.
+# Where a search begins; rates are multiplied by those of the model for the rule, in units of (2e-4, 1e-4).
 BY_HAND: dict[str, tuple[dict[str, Any], ...]] = {
     "stochastic": (
-        {"hidden_rate": 1e-4, "output_rate": 1e-4, "error_threshold": 2.0, "headroom": 4.0, "every_ticks": 0, "fall": 0.1},
-        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 2.0, "headroom": 2.0, "every_ticks": 40, "fall": 0.1},
-        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 3.0, "headroom": 4.0, "every_ticks": 40, "fall": 0.1},
+        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.1},
+        {"hidden_rate": 2e-4, "output_rate": 1e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.05},
+        {"hidden_rate": 2e-4, "output_rate": 1e-4, "error_threshold": 3.0, "headroom": 2.0, "every_ticks": 40, "fall": 0.05},
     ),
     "nearest": (
-        {"hidden_rate": 2e-3, "output_rate": 1e-3, "error_threshold": 2.0, "headroom": 2.0, "every_ticks": 0, "fall": 1.0},
-        {"hidden_rate": 2e-3, "output_rate": 1e-3, "error_threshold": 3.0, "headroom": 1.0, "every_ticks": 40, "fall": 1.0},
-        {"hidden_rate": 5e-4, "output_rate": 3e-4, "error_threshold": 2.0, "headroom": 2.0, "every_ticks": 40, "fall": 0.3},
+        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.5},
+        {"hidden_rate": 1e-3, "output_rate": 4e-4, "error_threshold": 3.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.7},
+        {"hidden_rate": 3e-3, "output_rate": 1e-3, "error_threshold": 3.0, "headroom": 0.5, "every_ticks": 40, "fall": 1.0},
     ),
 }  # fmt: skip
 
@@ -79,9 +80,9 @@ class Search:
 
 
 def space_of(format_name: str) -> dict[str, tuple]:
-    """What is searched: a single bit has no headroom, a chip its own epochs, full precision no levels."""
+    """What is searched: a single bit has no headroom, full precision no levels and no epochs."""
     space = dict(SPACE)
-    if format_name in ("float", "loihi"):
+    if format_name == "float":
         space.pop("every_ticks")
     if format_name == "float" or format_name.startswith("binary"):
         space.pop("headroom")
@@ -122,17 +123,52 @@ def prepare(rule: "nf.Rule", format_name: str, search: Search, points: list[dict
 
 def starts(rule: "nf.Rule", format_name: str, before: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Points to begin with: the best of the same rounding searched before, then those chosen by hand."""
+    import neurofa as nf
+
     rounding = "stochastic" if format_name.endswith("stochastic") or format_name == "loihi" else "nearest"
-    alike = [point for key, point in before.items() if key.endswith(rounding)][-2:]
-    high = "0.1" if rule.name == "drtp" else "inf"
-    return alike + [{"window_high": high} | point for point in BY_HAND[rounding]]
+    alike = [point for key, point in before.items() if key.startswith(rule.name) and key.endswith(rounding)][-2:]
+    spiking = nf.load_model("mnist").spiking_for(rule)
+    hidden, output = spiking.training.rates(2)
+    high = "0.1" if spiking.post.high == 0.1 else "inf"
+    by_hand = [
+        point | {
+            "hidden_rate": point["hidden_rate"] * hidden / 2e-4, "output_rate": point["output_rate"] * output / 1e-4,
+            "window_high": high,
+        }
+        for point in BY_HAND[rounding]
+    ]  # fmt: skip
+    low, high_end = SPACE["hidden_rate"]
+    for point in by_hand:
+        point["hidden_rate"] = min(max(point["hidden_rate"], low), high_end)
+    return alike + by_hand
+
+
+def near(point: dict[str, Any], space: dict[str, tuple], number: int, seed: int) -> dict[str, Any]:
+    """A point drawn near another one: numbers by a factor, and one choice in four its neighbour in the space."""
+    import numpy as np
+
+    rng, found = np.random.default_rng([seed, number]), {}
+    for name, choices in space.items():
+        value = point[name]
+        if is_range(name, choices):
+            factor = np.exp(rng.normal(0, SPREAD))
+            found[name] = float(min(max(value * factor, choices[0]), choices[1]))
+        else:
+            place = choices.index(value) + (rng.choice((-1, 1)) if rng.random() < 0.25 else 0)
+            found[name] = choices[min(max(place, 0), len(choices) - 1)]
+    return found
+
+
+def is_range(name: str, choices: tuple) -> bool:
+    """Whether a pair is the ends of a range."""
+    return len(choices) == 2 and name != "every_ticks"
 
 
 def suggested(trial: "optuna.Trial", format_name: str) -> dict[str, Any]:
     """A trial's settings."""
     values: dict[str, Any] = {}
     for name, choices in space_of(format_name).items():
-        if len(choices) == 2 and name != "every_ticks":
+        if is_range(name, choices):
             values[name] = trial.suggest_float(name, *choices, log=True)
         else:
             values[name] = trial.suggest_categorical(name, choices)
@@ -149,6 +185,9 @@ def one(rule: "nf.Rule", format_name: str, number: int, search: Search) -> dict:
     from neurofa.run import Diverged, Progress
 
     study = study_of(rule, format_name, search, number)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if not waiting and study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        study.enqueue_trial(near(study.best_params, space_of(format_name), number, search.seed))
     trial = study.ask()
     values = settings(suggested(trial, format_name))
     model = model_of(format_name)

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import analysis, plot, rules, spec
+    from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
     from .io.config import load_model
     from .io.data import Data
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         DataSpec,
         Encoder,
         Feedback,
+        Hardware,
         Homeostasis,
         Init,
         InputError,
@@ -52,7 +53,7 @@ __version__ = "0.1.0"
 _HOME = {
     **dict.fromkeys(("DataSpec", "Feedback", "Init", "InputError", "Layer", "Model", "Network", "Optimiser"), "spec"),
     **dict.fromkeys(("Override", "Perturbation", "Rule", "Schedule", "Training"), "spec"),
-    **dict.fromkeys(("Encoder", "Homeostasis", "Neuron", "PostFactor", "Spiking"), "spec"),
+    **dict.fromkeys(("Encoder", "Hardware", "Homeostasis", "Neuron", "PostFactor", "Spiking"), "spec"),
     **dict.fromkeys(("Plan", "lower"), "rules"),
     **dict.fromkeys(("Run", "train", "updates"), "run"),
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
@@ -65,7 +66,7 @@ _HOME = {
     "load_data": "io.datasets",
     "load_model": "io.config",
 }
-_MODULES = ("analysis", "plot", "rules", "spec")
+_MODULES = ("analysis", "exchange", "hardware", "plot", "rules", "spec")
 
 __all__ = [
     "Circuit",
@@ -75,6 +76,7 @@ __all__ = [
     "DataSpec",
     "Encoder",
     "Feedback",
+    "Hardware",
     "Homeostasis",
     "Init",
     "InputError",
@@ -101,6 +103,8 @@ __all__ = [
     "agreement",
     "analysis",
     "convert",
+    "exchange",
+    "hardware",
     "load_data",
     "load_model",
     "lower",

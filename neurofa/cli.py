@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import cli_chips
 from .cli_bench import bench_app
 from .spec.errors import InputError, require
 
@@ -36,6 +37,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="List and fetch data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
+app.command()(cli_chips.hardware)
+app.command()(cli_chips.export)
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the run.")]
 Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
@@ -62,7 +65,10 @@ def version_option(
 def train(
     model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")],
     rule: Annotated[str, typer.Option(help="A rule of `neurofa rules`, or SIGNAL/ROUTE/FEEDBACK.")] = "bp",
-    mode: Annotated[str, typer.Option(help="rate (dense) or spiking (event-driven).")] = "rate",
+    mode: Annotated[str, typer.Option(help="rate (dense), spiking (event-driven) or brian (Brian2, slow).")] = "rate",
+    hardware: Annotated[
+        str | None, typer.Option(help="A chip or format of `neurofa hardware`, or a TOML file.")
+    ] = None,
     epochs: Epochs = None,
     seed: Seed = 0,
     data: DataName = None,
@@ -90,12 +96,13 @@ def train(
     require_mode(mode)
     described, learning = with_data(load_model(model), data), named(rule)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
+    kind += f"-{Path(hardware).stem}" if hardware else ""
     folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{kind}-{seed}"
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     loaded = load_data(described.data, seed=seed)
     with reporting(1, _opening(folder, out)) as reporter:
         run = run_training(
-            described, learning, loaded, mode, seed,
+            described, learning, loaded, mode, seed, hardware=hardware,
             epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
             progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
         )  # fmt: skip

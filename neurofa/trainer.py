@@ -19,6 +19,7 @@ from .io.augment import augmenter_for
 from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
+from .io.descriptions import as_text
 from .rules import BP, Params, Plan, freeze, lower
 from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
@@ -133,7 +134,7 @@ class Trainer:
             probe_every is None or probe_every >= 0,
             f"probe_every is {probe_every}; give updates between two probes, 0 for never, or None for each epoch",
         )
-        self.network, self.training, self.data, self.rule = network, training, data, rule
+        self.network, self.training, self.data, self.rule, self.hardware = network, training, data, rule, hardware
         self.batch = training.batch_size or n
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
         if hardware is not None:  # parameters that are given are put on the nearest levels, drawn ones by chance
@@ -310,12 +311,21 @@ class Trainer:
         metadata = {
             "identity": self.identity,
             "rule": self.rule.name,
+            "description": self._described(),
             "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
             "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
             "seconds": self.seconds,
             "random": [generator.bit_generator.state for generator in self._generators()],
         }
         return arrays, metadata
+
+    def _described(self) -> dict[str, Any]:
+        """What was run, so that its parameters can be put to use."""
+        parts: dict[str, Any] = {"network": self.network, "rule": self.rule, "spiking": self.spiking}
+        if self.hardware is not None:
+            parts["hardware"] = self.hardware
+        units = self.plan.constraint.units() if self.plan.constraint else {}
+        return {name: as_text(name, part) for name, part in parts.items()} | {"units": units}
 
     def _generators(self) -> tuple[np.random.Generator, ...]:
         """Those that a run draws from as it goes on."""

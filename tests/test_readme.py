@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/rules.md", "docs/conventions.md", "docs/papers.md", "docs/spiking.md")
+PAGES = (
+    "README.md",
+    "docs/rules.md",
+    "docs/conventions.md",
+    "docs/papers.md",
+    "docs/spiking.md",
+    "docs/hardware.md",
+    "docs/chips.md",
+    "docs/exchange.md",
+)
 EXAMPLES = (
     "neurofa",
     "neurofa.run",

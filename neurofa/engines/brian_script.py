@@ -1,5 +1,6 @@
 """A Plan on spikes as the text of a Brian2 script that runs with Brian2 and NumPy alone (docs/spiking.md)."""
 
+import math
 import re
 
 from ..rules.plan import FeedbackProjection
@@ -34,7 +35,7 @@ def slots(s: Setting) -> list[tuple[str, str]]:
     """What happens in a tick, in order, and what it is."""
     found = [
         ("start", "presentations begin, input events arrive"),
-        ("synapses", "step 1: delivery of spikes of the ticks before"),
+        ("synapses", "step 1: input events are delivered"),
         ("groups", "step 2: integration"),
         ("thresholds", "step 3: spikes"),
         ("resets", ""),
@@ -46,6 +47,8 @@ def slots(s: Setting) -> list[tuple[str, str]]:
                 found.append((f"feedback_{name}", f"step 5: what {name} receives"))
             if layer == s.last or s.own_errors(layer):
                 found.append((f"errors_{name}", "steps 4 and 5: error events" if layer == s.last else "and passes on"))
+        if any(s.traced(layer) for layer in s.layers) and not math.isinf(s.spiking.tau_pre_ms):
+            found.append(("traces", "step 6: presynaptic traces"))
         found.append(("plasticity", "step 6: synapses change"))
     found.append(("presentation_ends", "whether this was the last tick of a presentation"))
     if s.perturbed:
@@ -60,6 +63,7 @@ def slots(s: Setting) -> list[tuple[str, str]]:
         found.append(("homeostasis", "mean spike counts, then biases"))
     if s.learns and s.weight_decay > 0:
         found.append(("decay", "weight decay"))
+    found.append(("departure", "step 1 of the next tick: spikes set off, and those that arrive then join the input"))
     return [*found, ("end", "recording")]
 
 
@@ -316,6 +320,7 @@ def _main(s: Setting) -> list[str]:
         "    set_weights(parts, arrays)",
         "    set_rates(parts, learning_rates)",
         f'    show(net, parts, arrays["event_tick"], arrays["event_input"], arrays["targets"]{noise})',
+        *(["    renew_feedback(list(parts.values()), net.t)"] if _derived(s) else []),
         "    results = weights(parts)",
         '    for name in ("spike_count", "v"):',
         '        value = np.array(parts["judged"].variables[name].get_value())',

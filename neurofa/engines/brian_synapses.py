@@ -38,30 +38,35 @@ def _change(s: Setting, layer: int, amount: str, bounded: bool) -> list[str]:
     return [f"w = clip(w - {amount}, w_min_{layer}, inf)" if bounded else f"w -= {amount}"]
 
 
-def _arrives(s: Setting, layer: int, bias: bool) -> str:
-    """1 if a spike that arrives now was emitted in this presentation, as code; empty if it always was."""
-    if not s.fresh:
-        return ""
-    if bias:
-        return "int(t_in_timesteps % ticks >= 1)"
-    if layer == 0:  # an input event of a tick counts as emitted in the tick before
-        one = s.spiking.delays(s.plan.n_layers)[0] == 1
-        return "" if one else "int(t_in_timesteps % ticks >= delay_0 - 1)"
-    return f"int(t_in_timesteps % ticks >= delay_{layer})"
+def _since_start(s: Setting, ticks: str, number: int) -> str:
+    """1 if what was emitted `ticks` ago was emitted in this presentation, as code; empty if it always was."""
+    return f"int(t_in_timesteps % ticks >= {ticks})" if s.fresh and number > 0 else ""
+
+
+def _times(*factors: str) -> str:
+    return "".join(f"*{factor}" for factor in factors if factor)
 
 
 def _pathways(s: Setting, layer: int, bias: bool) -> list[Pathway]:
     """All that the synapses of a projection do."""
-    ticks = "1" if bias else f"delay_{layer}"
-    early = f"({ticks} - 1)*dt" if not bias else ONCE  # what the slot of a pathway makes of a delay
-    here = _arrives(s, layer, bias)
-    gate, now = (f"*{here}" if here else ""), here or "1"
+    outside, name = layer == 0 and not bias, f"delay_{layer}"
+    delay = 1 if bias else s.spiking.delays(s.plan.n_layers)[layer]
+    less = f"({name} - 1)*dt" if delay > 1 else ONCE
+    # what a neuron emits sets off at the end of its tick, and joins the input of the next; an event of an input
+    # counts as emitted in the tick before its own
+    gate = _since_start(s, f"{name} - 1", delay - 1)
+    arrival, later = [f"I_post += w{_times(gate)}"], not math.isinf(s.spiking.tau_pre_ms)
+    if s.traced(layer) and not later:
+        arrival.append(f"x += {gate or 1}")
+    why = "step 1: spikes arrive" + (", and leave a trace" if s.traced(layer) and not later else "")
+    found = [Pathway("transmit", arrival, less, "synapses" if outside else "departure", why)]
+    # the same spikes in the tick of their arrival
+    full, past = (
+        (less, gate) if outside else (f"{'1' if bias else name}*dt", _since_start(s, "1" if bias else name, delay))
+    )
+    if s.traced(layer) and later:
+        found.append(Pathway("trace", [f"x += {past or 1}"], full, "traces", "spikes that arrive leave a trace"))
     bounded = not bias and s.plan.projections[layer].minimum > -math.inf
-    arrival = [f"I_post += w{gate}"]
-    if s.traced(layer):
-        arrival.append(f"x += {now}")
-    why = "step 1: spikes arrive" + (", and leave a trace" if s.traced(layer) else "")
-    found = [Pathway("transmit", arrival, early, "synapses", why)]
     if s.plastic(layer):
         third = _third(s, layer)
         if s.from_loss and layer < s.last:
@@ -73,10 +78,8 @@ def _pathways(s: Setting, layer: int, bias: bool) -> list[Pathway]:
             found.append(Pathway("learn", code, ONCE, "plasticity", "step 6: traces meet a modulator", "modulated"))
         elif layer == s.last or layer in s.routes:
             on = learning_now(s) if not s.fresh and s.starts_late else ""
-            gates = "".join(f"*{part}" for part in (here, on) if part)
-            code = _change(s, layer, f"eta*{third}{gates}", bounded)
-            delay = early if layer == 0 and not bias else f"{ticks}*dt"
-            found.append(Pathway("learn", code, delay, "plasticity", "step 6: spikes that arrived meet a modulator"))
+            code = _change(s, layer, f"eta*{third}{_times(past, on)}", bounded)
+            found.append(Pathway("learn", code, full, "plasticity", "step 6: spikes that arrived meet a modulator"))
         if s.clean:
             code = [f"w = clip(w + dw, w_min_{layer}, inf)" if bounded else "w += dw", "dw = 0"]
             found.append(Pathway("apply", code, ONCE, "apply", "weights change after both presentations", "shown"))

@@ -1,21 +1,42 @@
 """From a run's folder, a checkpoint or a model to a file for another tool: what the command line does."""
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..engines import new_engine
+from ..hardware import constrain, load_profile
 from ..io.checkpoint import load_checkpoint
 from ..io.config import load_model
-from ..rules import PRESETS, Params, lower
-from ..spec import Model, Rule, Spiking
+from ..io.descriptions import read_texts
+from ..rules import FeedbackProjection, Params, Plan, lower, named
+from ..spec import Hardware, Model, Network, Rule, Spiking
 from ..spec.errors import require, require_choice
-from ..spec.hardware import Hardware
 from ..trainer import CHECKPOINT
-from .chips import Grids, write_weights
+from .chips import write_weights
 from .nir_networks import beyond_nir, write_nir
 
-FORMATS = ("nir", "csv", "npz")
+if TYPE_CHECKING:
+    from ..io.data import Data
+
+FORMATS = ("nir", "brian", "csv", "npz")
+SUFFIXES = {"nir": (".nir", ".h5", ".hdf5"), "brian": (".py",), "csv": (".csv", ""), "npz": (".npz",)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported."""
+
+    network: Network
+    rule: Rule
+    spiking: Spiking
+    hardware: Hardware | None
+    params: Params
+    units: dict[str, tuple[float, int]]  # of parameters on levels
+    plan: Plan
 
 
 def export(
@@ -23,12 +44,11 @@ def export(
     path: str | os.PathLike[str],
     to: str = "nir",
     *,
-    model: Model | str | os.PathLike[str] | None = None,
     rule: Rule | str | None = None,
-    spiking: Spiking | None = None,
     hardware: Hardware | str | None = None,
-    grids: Grids | None = None,
     seed: int = 0,
+    data: "Data | None" = None,
+    samples: int = 10,
 ) -> list[str]:
     """Write a trained network, or a model as it is initialised, for other tools.
 
@@ -40,60 +60,106 @@ def export(
     path
         The file; for ``csv`` without the suffix .csv, a folder of matrices.
     to
-        ``nir``, ``csv`` or ``npz``.
-    model
-        What a checkpoint is of, which it does not hold itself.
+        ``nir`` (a graph), ``brian`` (a script for Brian2), ``csv`` or ``npz`` (weights).
     rule
-        A preset's name or a `Rule`; None: the checkpoint's.
-    spiking, hardware, grids
-        See `write_nir` and `write_weights`.
+        Of a model: a preset's name, or a `Rule`. A checkpoint knows its own.
+    hardware
+        Of a model: what its parameters are put under. A checkpoint knows its own.
     seed
-        Of the parameters of a model.
+        Of the parameters of a model, and of the encoder of ``brian``.
+    data, samples
+        Of ``brian``: the script shows that many of the first training samples.
 
     Returns
     -------
     list of str
-        What the file does not tell other simulators; empty for weights alone.
+        What the file does not tell other simulators.
 
     Raises
     ------
     InputError
-        For a source that cannot be read, and a model or rule that does not fit it.
+        For a source that cannot be read, and a rule that does not fit it.
     """
     require_choice("export format", to, FORMATS)
-    suffix = Path(path).suffix
-    fits = to == "nir" or suffix == f".{to}" or (to == "csv" and suffix == "")
-    require(fits, f"{os.fspath(path)} does not have the suffix of {to}; call it {Path(path).stem}.{to}")
-    params: Params | None = None
-    if not isinstance(source, Model) and (os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix):
-        checkpoint = Path(source) / CHECKPOINT if os.path.isdir(source) else Path(source)
-        params, written = _trained(checkpoint)
-        require(model is not None, f"{checkpoint} does not hold the network that it is of; give its model")
-        rule, source = rule or written, model  # type: ignore[assignment]
-    described = source if isinstance(source, Model) else load_model(source)
-    if isinstance(rule, str):
-        require_choice("rule", rule, PRESETS)
-        rule = PRESETS[rule]
-    if params is None:
-        require(rule is not None, "a model's feedback depends on the rule; give a rule")
-    assert isinstance(rule, Rule)
-    network, _, own = described.for_rule(rule)
-    chosen = spiking or described.spiking_for(rule)
-    if params is None:
-        params = lower(network, own, seed).params
+    fits = to == "nir" or Path(path).suffix in SUFFIXES[to]
+    require(fits, f"{os.fspath(path)} does not have the suffix of {to}; call it {Path(path).stem}{SUFFIXES[to][0]}")
+    trained = not isinstance(source, Model) and (
+        os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
+    )
+    if trained:
+        require(
+            rule is None and hardware is None,
+            "the checkpoint of a run knows its rule and its hardware; leave both out",
+        )
+        found = of_checkpoint(Path(source))  # type: ignore[arg-type]
+    else:
+        found = of_model(source if isinstance(source, Model) else load_model(source), rule, hardware, seed)
     if to == "nir":
-        write_nir(path, network, params, rule=own, spiking=chosen, hardware=hardware)
-        return beyond_nir(network, chosen, hardware)
-    write_weights(path, params, hardware, grids=grids, spiking=chosen)
+        write_nir(path, found.network, found.params, rule=found.rule, spiking=found.spiking, hardware=found.hardware)
+        return beyond_nir(found.network, found.spiking, found.hardware)
+    if to == "brian":
+        return _write_script(found, path, data, samples, seed)
+    write_weights(path, found.params, found.hardware, grids=found.units, spiking=found.spiking)
     return []
 
 
-def _trained(checkpoint: Path) -> tuple[Params, str]:
-    """The parameters that a run gives, and the name of its rule."""
+def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | None, seed: int) -> Source:
+    """A model as it is initialised."""
+    require(rule is not None, "a model's feedback depends on the rule; give a rule")
+    network, _, own = model.for_rule(named(rule) if isinstance(rule, str) else rule)  # type: ignore[arg-type]
+    spiking, plan = model.spiking_for(own), lower(network, own, seed)
+    chip = load_profile(hardware) if isinstance(hardware, str) else hardware
+    if chip is not None:
+        plan = constrain(plan, spiking, chip, seed=seed)
+    units = plan.constraint.units() if plan.constraint else {}
+    return Source(network, own, spiking, chip, plan.params, units, plan)
+
+
+def of_checkpoint(path: Path) -> Source:
+    """What a run has learned: at its end, or in the best epoch where it was stopped early."""
+    checkpoint = path / CHECKPOINT if path.is_dir() else path
     arrays, metadata = load_checkpoint(checkpoint)
     best: dict[str, np.ndarray] = {
         key.removeprefix("best."): value for key, value in arrays.items() if key.startswith("best.layers.")
     }
     params = best or {key: value for key, value in arrays.items() if key.startswith("layers.")}
     require(len(params) > 0, f"{checkpoint} holds no weights; give the checkpoint of a run")
-    return params, str(metadata.get("rule"))
+    described: dict[str, Any] = metadata.get("description", {})
+    parts = read_texts({name: text for name, text in described.items() if name != "units"}, str(checkpoint))
+    missing = [name for name in ("network", "rule", "spiking") if parts[name] is None]
+    require(not missing, f"{checkpoint} does not say of which network it is; train it again with this version")
+    network, rule, spiking, chip = (parts[name] for name in ("network", "rule", "spiking", "hardware"))
+    units = {key: (float(unit), int(lowest)) for key, (unit, lowest) in described.get("units", {}).items()}
+    given = {key: value for key, value in params.items() if not key.endswith(".B")}
+    plan = lower(network, rule, params=given, precision=str(params["layers.0.W"].dtype))
+    plan = replace(plan, params=plan.params | params, feedback=tuple(_with_basis(r, params) for r in plan.feedback))
+    return Source(network, rule, spiking, chip, params, units, plan)
+
+
+def _with_basis(route: FeedbackProjection, params: Params) -> FeedbackProjection:
+    """A route with what its feedback follows W by, as it has come to be."""
+    B, W = params[f"layers.{route.layer}.B"], params[f"layers.{route.source}.W"]
+    if route.follow == "sign":
+        return replace(route, basis=np.abs(B))
+    return replace(route, basis=B - W.T) if route.follow == "offset" else route
+
+
+def _write_script(
+    found: Source, path: str | os.PathLike[str], data: "Data | None", samples: int, seed: int
+) -> list[str]:
+    """A script for Brian2 that shows the first training samples."""
+    from ..engines.brian import BrianEngine
+
+    require(data is not None, "a script for Brian2 shows samples; give data")
+    assert data is not None
+    require(
+        1 <= samples <= len(data.x_train),
+        f"samples is {samples}; {data.name} has 1 to {len(data.x_train)} for training",
+    )
+    engine = new_engine("brian", found.plan, found.spiking, batch_size=1, seed=seed)
+    assert isinstance(engine, BrianEngine)
+    rates = found.spiking.training.rates(found.plan.n_layers)
+    sizes = "-".join(str(size) for size in found.plan.sizes)
+    title = f"{sizes} spiking neurons that learn by {found.rule.name or 'three factors'}"
+    engine.write_script(Path(path), data.x_train[:samples].reshape(samples, -1), data.y_train[:samples], rates, title)
+    return []

@@ -3,19 +3,16 @@
 docs/exchange.md has the formulas, and what NIR has no words for.
 """
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import nir
 import numpy as np
 
 from ..io.atomic import atomic_path
-from ..io.config import dump_model
-from ..io.validation import Where, validate
+from ..io.descriptions import as_text, read_texts
 from ..rules import Params
 from ..spec import InputError, Model, Network, Rule, Spiking
 from ..spec.errors import require
@@ -24,8 +21,6 @@ from .nir_graphs import load_graph
 from .nir_neurons import node_of
 
 FORMAT = "neurofa 1"
-WORDS = ("name", "title", "source")  # fields of any text
-DESCRIPTIONS: dict[str, type] = {"network": Network, "rule": Rule, "spiking": Spiking, "hardware": Hardware}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +96,7 @@ def to_nir(
         nodes[f"layer_{index}"] = node_of(neuron, layer.units, spiking.dt_ms)
     nodes["output"] = nir.Output(np.array([network.sizes[-1]]))
     given = {"network": network, "rule": rule, "spiking": spiking, "hardware": hardware}
-    described = {name: _text(name, value) for name, value in given.items() if value is not None}
+    described = {name: as_text(name, value) for name, value in given.items() if value is not None}
     names = list(nodes)
     metadata = {"format": FORMAT, **described, **({"params": kept} if kept else {})}
     return nir.NIRGraph(nodes, list(pairwise(names)), metadata=metadata)
@@ -141,20 +136,12 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
     """
     graph = load_graph(graph_or_path)
     label = "the graph" if isinstance(graph_or_path, nir.NIRNode) else os.fspath(graph_or_path)
-    where, metadata = Where(str(label)), graph.metadata
+    metadata = graph.metadata
     require(
         metadata.get("format") == FORMAT,
         f"{label} has no description of neurofa in it; neurofa.exchange.from_nir runs graphs of other simulators",
     )
-    found: dict[str, Any] = dict.fromkeys(DESCRIPTIONS)
-    for name, kind in DESCRIPTIONS.items():
-        if name in metadata:
-            try:
-                table = _infinite(json.loads(metadata[name]))
-            except (TypeError, ValueError) as error:
-                raise InputError(f"{label}: {name} is not valid JSON ({error}); write the file again") from error
-            named = name == "hardware" and isinstance(table, str)
-            found[name] = table if named else validate(kind, table, name, where)
+    found = read_texts(metadata, str(label))
     for name in ("network", "spiking"):
         require(found[name] is not None, f"{label}: {name} is missing from the description; write the file again")
     network, spiking = found["network"], found["spiking"]
@@ -243,23 +230,3 @@ def _read_params(graph: nir.NIRGraph, network: Network, spiking: Spiking) -> Par
         if f"layers_{index}_B" in kept:
             params[f"layers.{index}.B"] = kept[f"layers_{index}_B"]
     return params
-
-
-def _infinite(item: Any, key: str = "") -> Any:
-    """A description with infinite numbers, which JSON has as strings; words stay what they are."""
-    if isinstance(item, dict):
-        return {name: _infinite(value, name) for name, value in item.items()}
-    if isinstance(item, list):
-        return [_infinite(value) for value in item]
-    return float(item) if item in ("inf", "-inf") and key not in WORDS else item
-
-
-def _text(name: str, value: Any) -> str:
-    """A description as canonical JSON."""
-    if name == "hardware" and isinstance(value, str):
-        return json.dumps(value)
-    require(
-        is_dataclass(value) and isinstance(value, DESCRIPTIONS[name]),
-        f"{name} is a {type(value).__name__}; give a {DESCRIPTIONS[name].__name__}",
-    )
-    return dump_model(value)

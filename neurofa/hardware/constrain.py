@@ -230,11 +230,11 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
         who = f"population 'layers.{index}'"
         require(
             neuron.model in has.models,
-            f"{who} has neuron model {neuron.model!r}; {chip} has {', '.join(has.models)}",
+            f"{who} has neuron model {neuron.model!r}, but {chip} has only {', '.join(has.models)}; set neuron model",
         )
         require(
             neuron.reset in has.resets,
-            f"{who} has reset {neuron.reset!r}; {chip} has {', '.join(has.resets)}",
+            f"{who} has reset {neuron.reset!r}, but {chip} has only {', '.join(has.resets)}; set neuron reset",
         )
         require(
             neuron.threshold_step == 0 or (has.adaptive and hardware.state is None),
@@ -252,13 +252,13 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
         ticks = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9)
         require(
             has.refractory_ticks_max is None or ticks <= has.refractory_ticks_max,
-            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}",
+            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}; shorten refractory_ms",
         )
     for index, ticks in enumerate(spiking.delays(plan.n_layers)):
         require(
             has.delay_ticks_min <= ticks <= has.delay_ticks_max,
             f"the projection to 'layers.{index}' has a delay of {ticks} ticks; {chip} has {has.delay_ticks_min} to "
-            f"{has.delay_ticks_max}",
+            f"{has.delay_ticks_max}; change delay_ms",
         )
     own_errors = any(route.source < plan.n_layers - 1 for route in plan.feedback)
     require(

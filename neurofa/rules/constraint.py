@@ -94,6 +94,18 @@ class Constraint:
     neurons: tuple[Integers | None, ...]
     key: int | None
 
+    def units(self) -> dict[str, tuple[float, int]]:
+        """By parameter that has levels: what a level of 1 stands for, and the lowest level."""
+        found: dict[str, tuple[float, int]] = {}
+        for names, levels, grids in (
+            ("Wb", self.hardware.weights, self.weights),
+            ("B", self.hardware.feedback, self.feedback),
+        ):
+            for layer, grid in enumerate(grids):
+                if levels is not None and grid is not None:
+                    found |= {f"layers.{layer}.{name}": (grid.step / levels.step, levels.lowest) for name in names}
+        return found
+
     def on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
         """Feedback to a layer as it can be stored: each value on the nearest level."""
         grid = self.feedback[layer]

@@ -37,7 +37,7 @@ def test_each_feature_agrees_with_the_oracle(name, update):
 def test_training_on_a_chip_agrees_with_the_oracle(name):
     rule, seen = RULES[name], []
 
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(st.data())
     def run(data):
         network, spiking, chip, batch, seed = data.draw(problems(rule))

@@ -54,7 +54,7 @@ def test_a_model_is_exported_as_drawn(tmp_path):
 def test_refusals(trained, tmp_path):
     _, folder = trained
     for source, options, match in (
-        (folder, {}, "does not hold the network"),
+        (folder, {}, "knows its rule"),
         (folder, {"model": "digits", "to": "hdf"}, "export format 'hdf'"),
         (folder, {"model": "digits", "to": "npz"}, "suffix of npz; call it x.npz"),
         (tmp_path, {"model": "digits"}, "no checkpoint"),

@@ -1,0 +1,154 @@
+"""The commands about chips and other tools: profiles of hardware, and export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .spec import DataSpec
+
+
+def hardware(
+    profile: Annotated[
+        str | None, typer.Argument(help="A profile, or a TOML file of that form; all unless given.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Place this model on the chip, and say what it costs.")] = None,
+    rule: Annotated[str, typer.Option(help="Rule of the model, which decides its feedback.")] = "dfa",
+) -> None:
+    """List the chips and number formats that a network can be put under, or show one with the sources of its numbers.
+
+    Example: neurofa hardware loihi --model mnist --rule drtp
+    """
+    from .spec.errors import require
+    from .terminal import show_table
+
+    if profile is None:
+        require(model is None, "which chip the model is to be placed on is not said; give a profile before --model")
+        show_table([_row(name) for name in _names()])
+        return
+    if model is None:
+        _show_profile(profile)
+        return
+    _show_placement(profile, model, rule)
+
+
+def _names() -> list[str]:
+    from .hardware import profile_names
+
+    return profile_names()
+
+
+def _row(name: str) -> dict[str, object]:
+    """A profile in the list."""
+    from .hardware import load_profile
+
+    chip = load_profile(name)
+    levels = "full precision" if chip.weights is None else f"{chip.weights.bits} bits, {chip.weights.rounding}"
+    cores, each = chip.limits.cores, chip.limits.neurons_per_core
+    return {
+        "name": name,
+        "weights": levels.replace("1 bits", "1 bit"),
+        "membrane": f"{chip.state.membrane_bits} bits" if chip.state else "full precision",
+        "cores": cores or "",
+        "neurons a core": each or "",
+        "learns": "yes" if chip.learning.on_chip else "no",
+        "title": chip.title,
+    }
+
+
+def _show_profile(name: str) -> None:
+    """Every number with its source, and what is not modelled."""
+    from .hardware import read_profile
+    from .terminal import show_table
+
+    profile = read_profile(name)
+    rows: list[dict[str, object]] = [
+        {"number": f.key, "value": f.value, "read there": "yes" if f.verified else "no", "source": f.source}
+        for f in profile.facts
+    ]
+    if rows:
+        show_table(rows, profile.hardware.title or profile.hardware.name)
+    for note in profile.notes:
+        typer.echo(f"note: {note}")
+
+
+def _show_placement(name: str, model: str, rule: str) -> None:
+    """Whether a model fits a chip, where its populations go, and what they cost."""
+    from .hardware import constrain, costs, costs_table, fit, load_profile
+    from .io.config import load_model
+    from .rules import lower, named
+    from .terminal import show_table
+
+    chip = load_profile(name)
+    described, learning = load_model(model), named(rule)
+    network, _, own = described.for_rule(learning)
+    spiking, plan = described.spiking_for(learning), lower(network, own)
+    constrain(plan, spiking, chip)  # refuses what does not fit
+    placed = fit(plan, chip)
+    show_table(
+        [
+            {
+                "population": p.name,
+                "neurons": p.neurons,
+                "cores": p.cores,
+                "neurons a core": p.neurons_per_core,
+                "synapses a neuron": p.synapses_per_neuron,
+            }
+            for p in placed.populations
+        ],
+        f"{model} by {rule} on {chip.name}: {placed.cores} cores, {placed.synapses:,} synapses",
+        right=("neurons", "cores", "neurons a core", "synapses a neuron"),
+    )
+    show_table(
+        [
+            {"cost": what, "amount": amount, "remark": remark}
+            for what, amount, remark in costs_table(costs(plan, chip, spiking=spiking))
+        ],
+        right=("amount",),
+    )
+
+
+def export(
+    source: Annotated[
+        str, typer.Argument(help="The folder of a run, a checkpoint, or a model (as it is initialised).")
+    ],
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    to: Annotated[str, typer.Option(help="nir (graph), brian (script), csv or npz (weights).")] = "nir",
+    rule: Annotated[str | None, typer.Option(help="Rule of a model; a run knows its own.")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="Profile that a model is put under; a run knows its own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of a model's parameters, and of a script's encoder.")] = 0,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Of a script: what it shows, in place of the model's data.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Of a script: how many training samples it shows.")] = 10,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write a network for other tools: NIR, a script that runs in Brian2 alone, or tables of weights.
+
+    Example: neurofa export digits digits.py --to brian --rule drtp
+    """
+    from .exchange import export as write
+    from .io.datasets import load_data
+    from .spec.errors import require
+
+    require(overwrite or not file.exists(), f"{file} is there already; give --overwrite, or another name")
+    shown = load_data(data or _data_of(source), seed=seed) if to == "brian" else None
+    for line in write(source, file, to, rule=rule, hardware=hardware, seed=seed, data=shown, samples=samples):
+        typer.echo(f"note: {line}", err=True)
+    beside = f" and {file.with_suffix('.npz').name} beside it" if to == "brian" else ""
+    typer.echo(f"{file}{beside}")
+
+
+def _data_of(source: str) -> "DataSpec":
+    """The data of a model; a run does not say which file it had."""
+    import os
+
+    from .io.config import load_model
+    from .spec.errors import require
+
+    run = os.path.isdir(source) or source.endswith(".safetensors")
+    require(not run, "the checkpoint of a run does not hold its data; give --data")
+    return load_model(source).data
