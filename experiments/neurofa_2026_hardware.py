@@ -203,7 +203,10 @@ def report(rows: list[dict]) -> str:
     """Errors by format and rule, and what was aimed at, in Markdown."""
     names = list(dict.fromkeys(row["rule"] for row in rows))
     order = [*FORMATS.split(","), CHIP]
-    formats = sorted({key_of(row)[1] for row in rows}, key=lambda name: (name not in order, order.index(name) if name in order else name))
+    formats = sorted(
+        {key_of(row)[1] for row in rows},
+        key=lambda name: (name not in order, order.index(name) if name in order else name),
+    )
     lines = [f"| weights | {' | '.join(names)} |", f"|{' --- |' * (1 + len(names))}"]
     for format_name in formats:
         cells = [shown(errors_of(rows, name, format_name)) for name in names]
@@ -239,7 +242,10 @@ def write(rows: list[dict], stem: Path, quick: bool) -> None:
     from neurofa.io.results import write_table
 
     order = [*FORMATS.split(","), CHIP]
-    rows = sorted(rows, key=lambda row: (row["rule"], order.index(key_of(row)[1]) if key_of(row)[1] in order else 99, int(row["seed"])))
+    rows = sorted(
+        rows,
+        key=lambda row: (row["rule"], order.index(key_of(row)[1]) if key_of(row)[1] in order else 99, int(row["seed"])),
+    )
     write_table(stem.with_suffix(".csv"), rows, COLUMNS)
     dates = sorted({row["date"] for row in rows})
     epochs = sorted({int(row["epochs"]) for row in rows})
@@ -252,8 +258,8 @@ def write(rows: list[dict], stem: Path, quick: bool) -> None:
         f"`models/mnist.toml`; on `{CHIP}`, that of `models/{CHIP_MODEL}.toml`. Weights, biases and feedback have the "
         "levels of the profile of that name, changes are rounded as they are made, and there is no weight in full "
         f"precision beside the stored one. Settings are those of `{STEM}.toml`, chosen on a validation split of the "
-        f"training set by `{STEM}_search.py`; the test set has no part in it. Full precision has the model file's settings, which "
-        "were searched for at 20 epochs. "
+        f"training set by `{STEM}_search.py`; the test set has no part in it. Full precision has the model file's "
+        "settings, which were searched for at 20 epochs. "
         f"Machine: {'; '.join(sorted({row['cpu'] for row in rows}))}, one core a run. "
         f"Date: {' to '.join(sorted({dates[0], dates[-1]}))}. neurofa {rows[0]['neurofa']}. "
         f"Seeds: {', '.join(sorted({str(row['seed']) for row in rows}))}. "
@@ -318,11 +324,15 @@ def checked(rows: list[dict]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", help=f"names of rules, separated by commas (default {RULES})")
-    parser.add_argument("--formats", help=f"float and names of profiles, separated by commas (default {FORMATS},{CHIP})")
+    parser.add_argument(
+        "--formats", help=f"float and names of profiles, separated by commas (default {FORMATS},{CHIP})"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="runs of each rule under each format")
     parser.add_argument("--epochs", type=int, help=f"in place of those of {STEM}.toml")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, a core each")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {QUICK_TRAIN:,} samples, and a check")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {QUICK_TRAIN:,} samples, and a check"
+    )
     parser.add_argument("--pictures", action="store_true", help="draw the figures, from the table that is there, alone")
     parser.add_argument("--figures", type=Path, help="folder of the figures (docs/figures; with --quick, of the runs)")
     parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of the checkpoints")
@@ -346,7 +356,9 @@ def main(arguments: list[str] | None = None) -> int:
             from neurofa_2026_hardware_pictures import draw
 
             table = (options.runs / "quick" if quick else HERE / "results") / f"{STEM}.csv"
-            for path in draw(table, options.figures or (out / "figures" if quick else HERE.parent / "docs" / "figures")):
+            for path in draw(
+                table, options.figures or (out / "figures" if quick else HERE.parent / "docs" / "figures")
+            ):
                 print(path)
     except nf.InputError as error:
         print(error, file=sys.stderr)

@@ -2,10 +2,10 @@
 
 The split is that of neurofa_2026_spiking_search.py: the training set is shuffled once by a fixed seed, its last sixth
 is held out, and of both parts a trial takes the first samples. The test set takes no part. A trial's value is its
-validation error after the last epoch; after each epoch, trials that are worse than the median at that epoch are stopped.
-The first trials of a combination of rule and format are points chosen by hand and the best points of combinations
-that were searched before; after them each trial is drawn near the best one so far. The fall of the learning rate is that over all
-epochs, so that it can be carried over to a protocol with more of them.
+validation error after the last epoch; after each epoch, trials that are worse than the median at that epoch are
+stopped. The first trials of a combination of rule and format are points chosen by hand and the best points of
+combinations that were searched before; after them each trial is drawn near the best one so far. The fall of the
+learning rate is that over all epochs, so that it can be carried over to a protocol with more of them.
 
 Studies are kept in a journal under experiments/runs/, so that a search that was stopped goes on: run one search at
 a time on a journal. Every trial is added to experiments/results/neurofa_2026_hardware_search.csv, a row for each; the
@@ -53,19 +53,20 @@ SPACE: dict[str, tuple] = {
     "window_high": ("inf", "1", "0.3", "0.1"),
     "fall": (0.02, 1.0),
 }
-# Where a search begins; rates are multiplied by those of the model for the rule, in units of (2e-4, 1e-4).
-BY_HAND: dict[str, tuple[dict[str, Any], ...]] = {
+# Where a search begins; rates are those of the model for the rule times these, in units of (2e-4, 1e-4).
+HAND = ("hidden_rate", "output_rate", "error_threshold", "headroom", "every_ticks", "fall")
+BY_HAND: dict[str, tuple[tuple, ...]] = {
     "stochastic": (
-        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.1},
-        {"hidden_rate": 2e-4, "output_rate": 1e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.05},
-        {"hidden_rate": 2e-4, "output_rate": 1e-4, "error_threshold": 3.0, "headroom": 2.0, "every_ticks": 40, "fall": 0.05},
+        (3e-4, 2e-4, 2.0, 1.0, 40, 0.1),
+        (2e-4, 1e-4, 2.0, 1.0, 40, 0.05),
+        (2e-4, 1e-4, 3.0, 2.0, 40, 0.05),
     ),
     "nearest": (
-        {"hidden_rate": 3e-4, "output_rate": 2e-4, "error_threshold": 2.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.5},
-        {"hidden_rate": 1e-3, "output_rate": 4e-4, "error_threshold": 3.0, "headroom": 1.0, "every_ticks": 40, "fall": 0.7},
-        {"hidden_rate": 3e-3, "output_rate": 1e-3, "error_threshold": 3.0, "headroom": 0.5, "every_ticks": 40, "fall": 1.0},
+        (3e-4, 2e-4, 2.0, 1.0, 40, 0.5),
+        (1e-3, 4e-4, 3.0, 1.0, 40, 0.7),
+        (3e-3, 1e-3, 3.0, 0.5, 40, 1.0),
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -130,16 +131,11 @@ def starts(rule: "nf.Rule", format_name: str, before: dict[str, dict[str, Any]])
     spiking = nf.load_model("mnist").spiking_for(rule)
     hidden, output = spiking.training.rates(2)
     high = "0.1" if spiking.post.high == 0.1 else "inf"
-    by_hand = [
-        point | {
-            "hidden_rate": point["hidden_rate"] * hidden / 2e-4, "output_rate": point["output_rate"] * output / 1e-4,
-            "window_high": high,
-        }
-        for point in BY_HAND[rounding]
-    ]  # fmt: skip
-    low, high_end = SPACE["hidden_rate"]
+    low, most = SPACE["hidden_rate"]
+    by_hand = [dict(zip(HAND, values, strict=True)) | {"window_high": high} for values in BY_HAND[rounding]]
     for point in by_hand:
-        point["hidden_rate"] = min(max(point["hidden_rate"], low), high_end)
+        point["hidden_rate"] = min(max(point["hidden_rate"] * hidden / 2e-4, low), most)
+        point["output_rate"] *= output / 1e-4
     return alike + by_hand
 
 
@@ -267,7 +263,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", default="dfa", help=f"names of rules, separated by commas (all: {RULES})")
     parser.add_argument("--formats", default="int8_stochastic", help="float and names of profiles, separated by commas")
-    parser.add_argument("--trials", type=int, help="trials of each combination in all, earlier ones included (default 10)")
+    parser.add_argument(
+        "--trials", type=int, help="trials of each combination in all, earlier ones included (default 10)"
+    )
     parser.add_argument("--epochs", type=int, default=3, help="of a trial")
     parser.add_argument("--samples", type=int, default=10_000, help="training samples of a trial")
     parser.add_argument("--held-out", type=int, default=4_000, help="validation samples of a trial")
@@ -323,7 +321,9 @@ def run(options: argparse.Namespace) -> None:
                       f"{row['seconds']} s, {point}", flush=True)  # fmt: skip
             study = study_of(rule, format_name, search)
             if any(trial.value is not None for trial in study.trials):
-                found[f"{rule.name}-{format_name if 'stochastic' in format_name else f'{format_name}-nearest'}"] = study.best_params
+                found[f"{rule.name}-{format_name if 'stochastic' in format_name else f'{format_name}-nearest'}"] = (
+                    study.best_params
+                )
     for format_name in formats:
         for rule in rules:
             print(f"\n{best(rule, format_name, search)}", flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .engines import new_engine
+from .engines import OWN_MODES, new_engine
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
@@ -39,7 +39,7 @@ def compare(
     rules: Sequence[Rule],
     load: Callable[[int], Data],
     *,
-    modes: Sequence[str] = MODES,
+    modes: Sequence[str] = OWN_MODES,
     seeds: Sequence[int] = (0, 1, 2),
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -139,7 +139,7 @@ def _check_all(model: Model, rules: Sequence[Rule], modes: Sequence[str], data: 
         check_data(network, data)
         for mode in modes:
             spiking = model.spiking_for(rule)
-            protocol = spiking.training if mode == "spiking" else training
+            protocol = training if mode == "rate" else spiking.training
             batch = 1 if protocol.batch_size == 1 else 2  # only whether there is more than one sample matters here
             plan = lower(network, own, precision=protocol.precision)
             engine = new_engine(mode, plan, spiking, batch_size=batch, optimiser=protocol.optimiser, threads=1)
@@ -180,7 +180,7 @@ def final_note(model: Model, runs: Sequence[Run]) -> str:
     notes = []
     for run in runs:
         training, epochs = model.for_rule(run.rule)[1], int(run.history.sizes["epoch"])
-        if run.mode == "spiking":
+        if run.mode != "rate":
             training = model.spiking_for(run.rule).training
         last = min(training.report_last, epochs)
         if epochs and training.early_stopping is not None:

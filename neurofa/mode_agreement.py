@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .analysis.modes import activity_correlation, update_correlation
-from .engines import MODES, new_engine
+from .engines import OWN_MODES, new_engine
 from .rules import freeze
 from .run import as_batch, require_kinds
 from .spec import Model, Network, Rule, Spiking
@@ -72,7 +72,7 @@ def agreement(
     network, _, rule = model.for_rule(rule)
     x, y = as_batch(network, x, y)
     plan = freeze(network, rule, params)
-    rate, spikes = (new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1) for mode in MODES)
+    rate, spikes = (new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1) for mode in OWN_MODES)
     spikes.check_samples(x, y)
     of_activities = activity_correlation(rate.activities(x, y), spikes.activities(x, y))
     of_updates = update_correlation(rate.updates(x, y), spikes.updates(x, y))

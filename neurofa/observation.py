@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .engines.spiking import SpikingEngine
+from .hardware import constrain
 from .kernels import teaching as layout
 from .kernels.circuit import EXTERNAL, FIRST, SIZE
 from .kernels.encoders import encode
@@ -15,8 +16,8 @@ from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .rules import freeze, lower
 from .rules.feedback import FOLLOWS
-from .run import as_batch, require_kinds
-from .spec import Model, Network, Rule, Spiking
+from .run import as_batch, as_hardware, require_kinds
+from .spec import Hardware, Model, Network, Rule, Spiking
 from .spec.errors import require
 
 OWN = ("fixed", "offset", "learned")  # feedback that does not follow from W alone
@@ -30,6 +31,7 @@ def observe(
     y: np.ndarray,
     *,
     spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
     learn: bool = True,
     record: Sequence[Record] | None = None,
     seed: int = 0,
@@ -46,6 +48,8 @@ def observe(
         Samples (n, n_inputs) in [0, 1], and labels (n,) or targets (n, n_outputs).
     spiking
         Takes the place of the model's.
+    hardware
+        What the network is put under, as for `neurofa.train`.
     learn
         Whether the network learns as in training, one sample at a time; else only the forward pass runs.
     record
@@ -77,6 +81,8 @@ def observe(
         plan = freeze(network, rule, params)
     else:
         plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
+    if (chip := as_hardware(hardware, "spiking")) is not None:
+        plan = constrain(plan, chosen, chip, seed=None if params else seed, learns=not params)
     engine = SpikingEngine(plan, chosen, seed=seed, threads=1, optimiser=chosen.training.optimiser)
     require(
         not (learn and engine.perturbed.on),

@@ -122,6 +122,9 @@ def updates(
     (4, 3)
     """
     require_mode(mode)
+    require(
+        mode != "brian", "mode 'brian' trains and gives no single updates; use mode 'spiking', which agrees with it"
+    )
     require_kinds(net, rule)
     chosen = spiking or (net.spiking_for(rule) if isinstance(net, Model) else Spiking())
     if isinstance(net, Model):
@@ -130,7 +133,7 @@ def updates(
     chosen = replace(chosen, reset_state=True, homeostasis=None)
     plan, chip = freeze(net, rule, params), as_hardware(hardware, mode)
     if chip is not None:
-        plan = constrain(plan, None if mode == "rate" else chosen, chip)
+        plan = constrain(plan, None if mode == "rate" else chosen, chip, learns=False)
     engine = new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1)
     return engine.updates(x, y)
 
@@ -231,7 +234,7 @@ def train(
     data
         From `neurofa.load_data`, or a `Data` of your own.
     mode
-        ``rate`` or ``spiking``.
+        ``rate``, ``spiking``, or ``brian``: the same network as a Brian2 script, run in Brian2 (slowly).
     seed
         The one seed: initial W and b are the same for every rule, the order of samples too.
     epochs
@@ -282,7 +285,7 @@ def train(
     require_known_rules(model, rule)
     network, protocol, rule = model.for_rule(rule)
     chosen = spiking or model.spiking_for(rule)
-    protocol = training or (chosen.training if mode == "spiking" else protocol)
+    protocol = training or (protocol if mode == "rate" else chosen.training)
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
     chip = as_hardware(hardware, mode, protocol.epochs)
@@ -294,7 +297,7 @@ def train(
     )
     trainer = Trainer(
         network, protocol, rule, data,
-        mode=mode, spiking=replace(chosen, training=protocol) if mode == "spiking" else chosen,
+        mode=mode, spiking=chosen if mode == "rate" else replace(chosen, training=protocol),
         hardware=chip, seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
         augment=model.data.augment if augment is None else augment,
     )  # fmt: skip

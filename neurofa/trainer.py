@@ -139,7 +139,8 @@ class Trainer:
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
         if hardware is not None:  # parameters that are given are put on the nearest levels, drawn ones by chance
             how = None if mode == "rate" else spiking
-            self.plan = constrain(self.plan, how, hardware, seed=None if params else seed)
+            learns = not params or training.epochs > 0
+            self.plan = constrain(self.plan, how, hardware, seed=None if params else seed, learns=learns)
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augmenter_for(data, augment, seed) if augment else None
@@ -171,7 +172,7 @@ class Trainer:
         parts += tuple(np.ascontiguousarray(value) for _, value in sorted((params or {}).items()))
         content = [zlib.crc32(part.data) for part in parts]
         described: tuple[Any, ...] = network, replace(training, epochs=0), rule, content, sorted(params or {})
-        if mode == "spiking":
+        if mode != "rate":
             described += (mode, replace(spiking, training=replace(training, epochs=0)))
         if hardware is not None:
             described += (hardware,)
@@ -211,9 +212,10 @@ class Trainer:
         self.history.add_probe(self.engine.steps, values)
 
     def _looking(self, plan: Plan) -> Engine:
-        """An engine of the run's mode for single updates."""
+        """An engine of the run's mode for single updates; Brian2's are those of the spiking engine."""
+        mode = "spiking" if self.mode == "brian" else self.mode
         spiking = replace(self.spiking, reset_state=True, homeostasis=None)
-        return new_engine(self.mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=1)
+        return new_engine(mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=1)
 
     def run(self, progress: Callable[[Progress], None] | None) -> None:
         """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""

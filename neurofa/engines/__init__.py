@@ -8,7 +8,8 @@ from ..spec import Optimiser, Spiking
 if TYPE_CHECKING:
     from .base import Engine
 
-MODES = ("rate", "spiking")
+OWN_MODES = ("rate", "spiking")  # which the kernels of neurofa run
+MODES = (*OWN_MODES, "brian")
 
 
 def new_engine(

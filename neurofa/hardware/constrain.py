@@ -15,7 +15,9 @@ from .fit import fit
 THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
 
 
-def constrain(plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: int | None = None) -> Plan:
+def constrain(
+    plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: int | None = None, learns: bool = True
+) -> Plan:
     """The same network as the chip can hold it.
 
     Parameters
@@ -29,6 +31,9 @@ def constrain(plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: 
     seed
         Initial parameters are put on levels by stochastic rounding from its stream; None: each is rounded to the
         nearest level.
+    learns
+        Whether room is left for weights to grow, as `Levels.headroom` says; else the unit is the finest at which the
+        present ones fit, so that weights which were learned on levels stay as they are.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def constrain(plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: 
     rng = None if seed is None else streams(seed).rounding
     draws = {key: None if rng is None else rng.random(plan.params[key].shape) for key in _in_order(plan)}
     params, routes = dict(plan.params), []
-    weights = tuple(_weight_grid(plan, layer, hardware.weights) for layer in range(plan.n_layers))
+    weights = tuple(_weight_grid(plan, layer, hardware.weights, learns) for layer in range(plan.n_layers))
     for layer, grid in enumerate(weights):
         for key in (f"layers.{layer}.W", f"layers.{layer}.b"):
             if grid is not None and key in params:
@@ -96,19 +101,33 @@ def _largest(values: np.ndarray, fan_in: int) -> float:
     return largest if largest > 0 else 1 / math.sqrt(fan_in)
 
 
+def finest_grid(levels: Levels, values: np.ndarray, minimum: float = -math.inf) -> Grid:
+    """Levels in the smallest unit at which all values lie between the ends."""
+    below = -float(values.min(initial=0.0)) / -levels.lowest if levels.lowest < 0 else 0.0
+    unit = max(float(values.max(initial=0.0)) / levels.highest, below)
+    return grid_in(levels, power_of_two(unit) if unit > 0 else 1.0, minimum)
+
+
 def grid_of(levels: Levels, largest: float, minimum: float = -math.inf) -> Grid:
     """Levels in the units of an array whose largest initial magnitude is `largest`."""
-    unit = power_of_two(levels.headroom * largest / levels.highest)
+    return grid_in(levels, power_of_two(levels.headroom * largest / levels.highest), minimum)
+
+
+def grid_in(levels: Levels, unit: float, minimum: float) -> Grid:
+    """Levels times a unit, from the first that is not below `minimum`."""
     origin, step = unit * levels.lowest, unit * levels.step
     low = origin if minimum <= origin else origin + step * math.ceil((minimum - origin) / step)
     return Grid(origin, step, low, unit * levels.highest, levels.rounding)
 
 
-def _weight_grid(plan: Plan, layer: int, levels: Levels | None) -> Grid | None:
+def _weight_grid(plan: Plan, layer: int, levels: Levels | None, learns: bool) -> Grid | None:
     if levels is None:
         return None
-    projection = plan.projections[layer]
-    return grid_of(levels, _largest(plan.params[f"layers.{layer}.W"], projection.n_pre), projection.minimum)
+    projection, W = plan.projections[layer], plan.params[f"layers.{layer}.W"]
+    if not learns:
+        parts = [plan.params[key].ravel() for key in (f"layers.{layer}.W", f"layers.{layer}.b") if key in plan.params]
+        return finest_grid(levels, np.concatenate(parts), projection.minimum)
+    return grid_of(levels, _largest(W, projection.n_pre), projection.minimum)
 
 
 def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np.ndarray:
@@ -252,7 +271,7 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
         ticks = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9)
         require(
             has.refractory_ticks_max is None or ticks <= has.refractory_ticks_max,
-            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}; shorten refractory_ms",
+            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}; shorten it",
         )
     for index, ticks in enumerate(spiking.delays(plan.n_layers)):
         require(

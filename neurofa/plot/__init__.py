@@ -11,12 +11,14 @@ from .alignment import activation_histograms, alignment_angles, alignment_by_rul
 from .common import STYLE, rule_lines, save_figure, styled
 from .compare import compare_figure
 from .curves import cost_by_rule, final_errors, learning_curves
+from .hardware import accuracy_by_bits, membranes, memory_by_kind, operations_by_kind
 from .spiking import raster, raster_figure
 from .traces import trace, traces_figure
 from .weights import receptive_fields, three_factor_scatter, weight_feedback_scatter
 
 __all__ = [
     "STYLE",
+    "accuracy_by_bits",
     "activation_histograms",
     "alignment_angles",
     "alignment_by_rule",
@@ -24,6 +26,9 @@ __all__ = [
     "cost_by_rule",
     "final_errors",
     "learning_curves",
+    "membranes",
+    "memory_by_kind",
+    "operations_by_kind",
     "raster",
     "raster_figure",
     "receptive_fields",

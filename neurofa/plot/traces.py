@@ -82,7 +82,7 @@ def trace(
         If the recording is empty or lacks the trace or a unit, or there are more units than colours.
     """
     window = shown_window(recording, window_ms)
-    found = _trace(recording, variable, population)
+    found = found_trace(recording, variable, population)
     units = spread_out(found.units.tolist(), SHOWN_UNITS) if units is None else [int(unit) for unit in units]
     require(
         1 <= len(units) <= MOST_LINES,
@@ -94,7 +94,7 @@ def trace(
         style: dict[str, Any] = {"drawstyle": "steps-post"} if variable in STEPPED else {}
         handles, name = [], "synapse" if variable == "weights" else "unit"
         for unit, color in zip(units, colors, strict=False):
-            x, values = _values(found, unit, f"{variable!r} of {population!r}", recording.dt_ms, window)
+            x, values = values_within(found, unit, f"{variable!r} of {population!r}", recording.dt_ms, window)
             handles += ax.plot(x, values, color=color, linewidth=0.9, label=f"{name} {unit}", zorder=3, **style)
         if variable == "v":
             _draw_threshold(ax, recording, population, units, colors, threshold, window)
@@ -150,9 +150,9 @@ def traces_figure(
     if variables is None:
         variables = [name for name in ("v", "modulator", "drive") if (name, population) in recording.traces]
     if not variables:
-        _trace(recording, "v", population)
+        found_trace(recording, "v", population)
         raise InputError("there are no variables to draw; name at least one")
-    first = _trace(recording, variables[0], population)
+    first = found_trace(recording, variables[0], population)
     units = spread_out(first.units.tolist(), SHOWN_UNITS) if units is None else [int(unit) for unit in units]
     require(len(units) > 0, f"no units were chosen; give 1 to {MOST_LINES}")
     panels = [(name, [unit]) for name in variables if name == "v" for unit in units]
@@ -185,7 +185,7 @@ def traces_figure(
     return figure
 
 
-def _trace(recording: Recording, variable: str, population: str) -> Trace:
+def found_trace(recording: Recording, variable: str, population: str) -> Trace:
     """A trace of a recording, if it is there and has something in it."""
     require_choice("recorded variable", variable, VARIABLES)
     found = recording.traces.get((variable, population))
@@ -196,7 +196,7 @@ def _trace(recording: Recording, variable: str, population: str) -> Trace:
     return found
 
 
-def _values(
+def values_within(
     found: Trace, unit: int, what: str, dt_ms: float, window: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times in milliseconds and values of one unit within the window."""
@@ -223,7 +223,7 @@ def _draw_threshold(
         ax.axhline(threshold, color=GREY, **dashes)
     elif found is not None:
         for unit, color in zip(units, colors, strict=False):
-            x, values = _values(found, unit, f"'threshold' of {population!r}", recording.dt_ms, window)
+            x, values = values_within(found, unit, f"'threshold' of {population!r}", recording.dt_ms, window)
             ax.plot(x, values, color=color if len(units) > 1 else GREY, **dashes)
 
 
@@ -241,14 +241,27 @@ def _draw_spikes(
     step = min(0.1, 0.4 / len(units))
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - step * len(units)))
+    for row, (unit, color) in enumerate(zip(units, colors, strict=False)):
+        spike_row(ax, recording, population, unit, color, window, 1 - step * (row + 0.5))
+
+
+def spike_row(
+    ax: "Axes",
+    recording: Recording,
+    population: str,
+    unit: int,
+    color: str,
+    window: tuple[float, float],
+    height: float,
+) -> None:
+    """Spikes of one unit as ticks at a height, a fraction of the axes."""
     ticks, fired = recording.spikes[population]
     x = ticks * recording.dt_ms
-    for row, (unit, color) in enumerate(zip(units, colors, strict=False)):
-        mine = x[(fired == unit) & (x >= window[0]) & (x < window[1])]
-        ax.plot(
-            mine, np.full(len(mine), 1 - step * (row + 0.5)), linestyle="none", marker="|", color=color,
-            markersize=4.5, markeredgewidth=0.8, transform=ax.get_xaxis_transform(), label="_spikes", zorder=3,
-        )  # fmt: skip
+    mine = x[(fired == unit) & (x >= window[0]) & (x < window[1])]
+    ax.plot(
+        mine, np.full(len(mine), height), linestyle="none", marker="|", color=color, markersize=4.5,
+        markeredgewidth=0.8, transform=ax.get_xaxis_transform(), label="_spikes", zorder=3,
+    )  # fmt: skip
 
 
 def _membrane_handles(recording: Recording, population: str, threshold: float | None) -> list[Line2D]:
