@@ -45,8 +45,8 @@ QUICK = {"trials": 2, "epochs": 2, "samples": 300, "held_out": 200}
 # Pairs are the ends of a range, drawn evenly in their logarithm; all else is a choice. `every_ticks` 0: as the profile
 # has it. `fall`: what learning rates are multiplied by, all in all, from the first epoch to behind the last.
 SPACE: dict[str, tuple] = {
-    "hidden_rate": (5e-5, 5e-3),
-    "output_rate": (3e-5, 2e-3),
+    "hidden_rate": (3e-5, 5e-2),
+    "output_rate": (2e-5, 2e-2),
     "error_threshold": (1.0, 2.0, 3.0, 4.0),
     "headroom": (0.5, 1.0, 2.0, 4.0),
     "every_ticks": (0, 40),
@@ -54,6 +54,7 @@ SPACE: dict[str, tuple] = {
     "fall": (0.02, 1.0),
 }
 # Where a search begins; rates are those of the model for the rule times these, in units of (2e-4, 1e-4).
+WIDER = {"int4": 6.0, "int2": 20.0, "binary": 20.0}  # steps of the nearest level need larger rates
 HAND = ("hidden_rate", "output_rate", "error_threshold", "headroom", "every_ticks", "fall")
 BY_HAND: dict[str, tuple[tuple, ...]] = {
     "stochastic": (
@@ -132,10 +133,11 @@ def starts(rule: "nf.Rule", format_name: str, before: dict[str, dict[str, Any]])
     hidden, output = spiking.training.rates(2)
     high = "0.1" if spiking.post.high == 0.1 else "inf"
     low, most = SPACE["hidden_rate"]
+    larger = WIDER.get(format_name, 1.0)
     by_hand = [dict(zip(HAND, values, strict=True)) | {"window_high": high} for values in BY_HAND[rounding]]
     for point in by_hand:
-        point["hidden_rate"] = min(max(point["hidden_rate"] * hidden / 2e-4, low), most)
-        point["output_rate"] *= output / 1e-4
+        point["hidden_rate"] = min(max(point["hidden_rate"] * larger * hidden / 2e-4, low), most)
+        point["output_rate"] *= larger * output / 1e-4
     return alike + by_hand
 
 

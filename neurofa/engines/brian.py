@@ -12,7 +12,7 @@ from ..spec.errors import InputError, require, require_choice
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
 from .base import Capabilities, put_back, require_sizes, require_supported
-from .brian_parts import Setting
+from .brian_setting import Setting
 from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
 from .brian_script import script
 from .learner import require_unit_interval

@@ -2,7 +2,7 @@
 
 import math
 
-from .brian_parts import Setting, commented
+from .brian_setting import Setting, commented
 
 
 def parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:

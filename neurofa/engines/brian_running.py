@@ -12,7 +12,7 @@ from ..kernels.encoders import ENCODERS, capacity, encode
 from ..rules import Plan
 from ..spec import Spiking
 from ..spec.errors import InputError, require
-from .brian_parts import Setting
+from .brian_setting import Setting
 from .brian_script import FLAGS, script
 
 

@@ -6,7 +6,8 @@ import re
 from ..rules.plan import FeedbackProjection
 from ..spec.errors import InputError
 from .brian_parameters import parameters
-from .brian_parts import Setting, commented, indented, population
+from .brian_parts import population
+from .brian_setting import Setting, commented, indented
 from .brian_synapses import feedback, judge, projection
 
 # neither shortcuts nor fused operations: what is computed is what is written

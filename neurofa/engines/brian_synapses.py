@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from ..rules.plan import FeedbackProjection
-from .brian_parts import LAST_TICK, Setting, block, commented, indented, learning_now
+from .brian_setting import LAST_TICK, Setting, block, commented, indented, learning_now
 
 ONCE = "0*ms"  # a pathway that acts in the tick of its event
 

@@ -63,8 +63,9 @@ def test_an_update_in_rate_mode_is_that_of_the_stored_weights():
     }
     params |= {"layers.0.b": np.zeros(3), "layers.1.b": np.zeros(2)}
     x, y = rng.normal(size=(5, 4)), np.array([0, 1, 1, 0, 1])
+    data = nf.Data(x_train=x, y_train=y, x_test=x, y_test=y, name="x", task="classification", n_outputs=2)
     stored = nf.train(
-        net, nf.rules.DFA, nf.Data(x_train=x, y_train=y, x_test=x, y_test=y, name="x", task="classification", n_outputs=2),
+        net, nf.rules.DFA, data,
         hardware="int4", params=params, epochs=0, training=nf.Training(precision="float64", batch_size=5),
     ).params  # fmt: skip
     assert not np.array_equal(stored["layers.0.W"], params["layers.0.W"])
