@@ -301,8 +301,12 @@ def train_all(options: argparse.Namespace, names: list[str], formats: list[str],
                 print(f"{' '.join(map(str, futures[future]))}: {error}", file=sys.stderr)
                 continue
             write(rows, stem, options.quick)
-            print(f"{' '.join(map(str, key_of(rows[-1])))}: {rows[-1]['test_error_percent']} % in {rows[-1]['seconds']} s "
-                  f"({len(rows)} of {len(finished) + len(jobs)})", flush=True)  # fmt: skip
+            row = rows[-1]
+            print(
+                f"{' '.join(map(str, key_of(row)))}: {row['test_error_percent']} % in {row['seconds']} s "
+                f"({len(rows)} of {len(finished) + len(jobs)})",
+                flush=True,
+            )
     if rows:
         write(rows, stem, options.quick)
         print(stem.with_suffix(".md").read_text())

@@ -22,7 +22,7 @@ from neurofa.rules import BP, DRTP, PRESETS
 from neurofa.run import CHECKPOINT
 
 LAST_LINE = re.compile(r"test_error=(\d\.?[\d.e-]*) seconds=(\d+\.\d\d) synops_per_sample=(\d+)")
-COMMANDS = ("train", "compare", "rules", "models", "data list", "data fetch", "bench rate")
+COMMANDS = ("train", "compare", "rules", "models", "data list", "data fetch", "bench rate", "hardware", "export")
 HEAVY = ("brian2", "xarray", "matplotlib", "sklearn", "numba", "pydantic", "scipy", "pooch", "h5netcdf", "torch")
 SMALL = """
 [network]

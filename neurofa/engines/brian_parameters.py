@@ -2,10 +2,11 @@
 
 import math
 
+from .brian_levels import BY_CHANCE, level_rows, neuron_rows
 from .brian_setting import Setting, commented
 
 
-def parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
+def parameters(s: Setting, rates: tuple[float, ...], number: int) -> list[str]:
     """All numbers, with their units."""
     spiking = s.spiking
     rows = [
@@ -18,6 +19,8 @@ def parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
         (f"delay_{layer} = {ticks}", f"ticks from {s.name(layer - 1)} to {s.name(layer)}")
         for layer, ticks in enumerate(spiking.delays(s.plan.n_layers))
     ]
+    if not s.transmits_all:
+        rows.append((f"transmission = {float(spiking.transmission)!r}", "probability that a synapse passes a spike on"))
     lines = [*commented(rows), ""]
     shown = {s.own(layer): layer for layer in s.layers}
     for layer in sorted(shown.values()):
@@ -26,11 +29,21 @@ def parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
         lines += [*_post_parameters(s), ""]
     if s.learns:
         lines += [*_learning_parameters(s, rates), ""]
+    if s.learns and level_rows(s):
+        lines += ["# what the hardware stores; numbers beyond the ends are set to them"]
+        lines += [f"# by chance: {BY_CHANCE}"] if s.draws else []
+        lines += [*commented(level_rows(s)), ""]
+    if s.draws:
+        lines += [*commented([(f"random_state = {number}", "where Brian2's random numbers begin")]), ""]
     return lines[:-1]
 
 
 def _neuron_parameters(s: Setting, layer: int) -> list[str]:
     n, o = s.neuron(layer), s.own(layer)
+    if s.integers(layer) is not None:
+        rows = neuron_rows(s, layer)
+        rows += _refractory(s, layer)
+        return [f"# the neurons of {s.name(layer)}, in integers", *commented(rows)]
     rows = [(f"r{o} = {float(n.r)!r}", "membrane resistance")]
     if n.model != "if" or s.fresh or n.v_leak != 0:
         rows.append((f"v_leak{o} = {float(n.v_leak)!r}", "where the membrane begins, and decays to"))
@@ -44,9 +57,7 @@ def _neuron_parameters(s: Setting, layer: int) -> list[str]:
         rows.append((f"tau_s{o} = {float(n.tau_syn_ms)!r} * ms", "of the synaptic current"))
         rows.append((f"d_s{o} = float(np.exp(-dt / tau_s{o}))", "its decay in a tick"))
         rows.append((f"kappa{o} = {_kappa(s, layer)}", "what a current of 1 does to the membrane in a tick"))
-    if n.refractory_ms > 0:
-        R = math.ceil(n.refractory_ms / s.spiking.dt_ms - 1e-9)
-        rows.append((f"refractory_ticks{o} = {R}", "in which the membrane stays after a spike"))
+    rows += _refractory(s, layer)
     if n.threshold_step > 0:
         rows.append((f"threshold_step{o} = {float(n.threshold_step)!r}", "what a spike adds to the threshold"))
         rows.append((f"tau_a{o} = {float(n.tau_threshold_ms)!r} * ms", "how that decays"))
@@ -55,6 +66,13 @@ def _neuron_parameters(s: Setting, layer: int) -> list[str]:
     if s.own(s.last) and not o:
         who = "hidden"
     return [f"# the {who} neurons", *commented(rows)]
+
+
+def _refractory(s: Setting, layer: int) -> list[tuple[str, str]]:
+    n = s.neuron(layer)
+    R = math.ceil(n.refractory_ms / s.spiking.dt_ms - 1e-9)
+    why = "in which the membrane stays after a spike"
+    return [(f"refractory_ticks{s.own(layer)} = {R}", why)] if n.refractory_ms > 0 else []
 
 
 def _kappa(s: Setting, layer: int) -> str:
@@ -105,7 +123,7 @@ def _learning_parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
     if any(s.traced(layer) for layer in s.layers) and not math.isinf(spiking.tau_pre_ms):
         rows.append((f"tau_pre = {float(spiking.tau_pre_ms)!r} * ms", "of the presynaptic trace"))
     for layer, into in enumerate(plan.projections):
-        if into.minimum > -math.inf:
+        if into.minimum > -math.inf and s.grid(layer) is None:
             rows.append((f"w_min_{layer} = {float(into.minimum)!r}", f"lower bound of the weights to {s.name(layer)}"))
     if s.weight_decay > 0:
         rows.append((f"weight_decay = {float(s.weight_decay)!r}", "after every 100th presentation"))
@@ -117,7 +135,10 @@ def _learning_parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
     if plan.perturbation is not None:
         settings = plan.perturbation
         rows.append((f"noise_std = {float(settings.noise_std)!r}", "in units of the activity"))
-        rows.append(("noise_scale = noise_std * peak * v_threshold / r", "what that is as input"))
+        unit = "v_threshold / r"
+        if s.integers(0) is not None:
+            unit = f"{float(spiking.neuron.v_threshold / spiking.neuron.r)!r}"
+        rows.append((f"noise_scale = noise_std * peak * {unit}", "what that is as input"))
         if spiking.baseline == "running":
             rows.append((f"baseline_rate = {float(spiking.baseline_rate)!r}", "of the running mean of the loss"))
         if any(route.follow == "learned" for route in plan.feedback):

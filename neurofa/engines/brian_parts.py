@@ -2,6 +2,7 @@
 
 import math
 
+from .brian_levels import due, in_integers, kept_in_epoch, stored_modulator
 from .brian_setting import LAST_TICK, Setting, block, commented, indented, learning_now
 
 MODELS = {
@@ -27,7 +28,7 @@ def _state(s: Setting, layer: int) -> list[tuple[str, str]]:
         rows.append(("psi : 1", "post factor: whether the neuron would answer to a little more input"))
     if s.counted(layer):
         rows.append(("spike_count : integer", "spikes in this presentation"))
-    if s.modulated(layer):
+    if s.modulated(layer) or s.modulator_grid(layer) is not None:
         rows.append(("M : 1", "modulator, the third factor"))
     if s.own_errors(layer) or (s.learns and not hidden):
         rows += [("u : 1", "what the error neuron has integrated"), ("n : integer", "its signed events in this tick")]
@@ -52,7 +53,7 @@ def _state(s: Setting, layer: int) -> list[tuple[str, str]]:
 
 def _step(s: Setting, layer: int) -> list[str]:
     """Step 2: integration over one tick, exact for the state at its start, and the post factor."""
-    n, o, post = s.neuron(layer), s.own(layer), s.spiking.post
+    n, o, post, whole = s.neuron(layer), s.own(layer), s.spiking.post, s.integers(layer) is not None
     lines = []
     if s.perturbed and layer < s.last:
         gate = "*int(t_in_timesteps % (2*ticks) >= ticks)" if s.clean else ""
@@ -62,13 +63,17 @@ def _step(s: Setting, layer: int) -> list[str]:
     drive, new = f"r{o}*I", f"v + r{o}*I"
     if n.model == "lif":
         new = f"v_leak{o} + (v - v_leak{o})*d_m{o} + r{o}*I"
-    if n.model == "cuba_lif":
+    if whole:
+        *before, new = in_integers(s, layer)
+        lines += before
+        drive = f"r{o}*i_syn" if n.model == "cuba_lif" else drive
+    elif n.model == "cuba_lif":
         lines.append("i_syn += I")
         drive, new = f"r{o}*i_syn", f"v_leak{o} + (v - v_leak{o})*d_m{o} + r{o}*kappa{o}*i_syn"
     if n.refractory_ms > 0:
         lines.append(f"v = free*({new}) + (1 - free)*v")
     else:
-        lines.append(f"v += r{o}*I" if n.model == "if" else f"v = {new}")
+        lines.append(f"v += r{o}*I" if n.model == "if" and not whole else f"v = {new}")
     if n.threshold_step > 0:
         lines.append(f"a *= d_a{o}")
     if s.gated(layer):
@@ -81,11 +86,13 @@ def _step(s: Setting, layer: int) -> list[str]:
             sides = [f"{watched} > post_low"] if post.low > -math.inf else []
             sides += [f"{watched} < post_high"] if post.high < math.inf else []
             lines.append(f"psi = int({' and '.join(sides)})")
-    if n.model == "cuba_lif":
+    if n.model == "cuba_lif" and not whole:
         lines.append(f"i_syn *= d_s{o}")
     lines.append("I = 0")
     if layer in s.routes:
-        if s.at_error or s.held(layer):
+        if s.at_error and not s.held(layer) and s.epoch > 1:
+            lines.append(f"M *= {kept_in_epoch(s)}")
+        elif s.at_error or s.held(layer):
             lines.append("M = 0")
         elif not math.isinf(s.spiking.tau_mod_ms):
             lines.append(_decay_of_modulator(s))
@@ -106,12 +113,17 @@ def _threshold(s: Setting, layer: int) -> str:
     return f"(v_threshold{o} + a)" if s.neuron(layer).threshold_step > 0 else f"v_threshold{o}"
 
 
+def _reaches(s: Setting, layer: int) -> str:
+    own = s.integers(layer)
+    return ">" if own is not None and own.above else ">="
+
+
 def _begin(s: Setting, layer: int) -> list[str]:
     """What happens before the first tick of a presentation."""
     known = [row[0].split(" : ")[0] for row in _state(s, layer)]
     lines = []
     if s.fresh:
-        lines.append(f"v = v_leak{s.own(layer)}")
+        lines.append("v = 0" if s.integers(layer) is not None else f"v = v_leak{s.own(layer)}")
         lines += [f"{name} = 0" for name in ("I", "i_syn", "rest", "a", "q", "M", "u") if name in known]
     kept = "*int(t_in_timesteps % (2*ticks) > 0)" if s.clean else ""  # over the second time that a sample is shown
     for name in ("spike_count", "C", "E", "expected", "loss_change"):
@@ -137,7 +149,9 @@ def _events(s: Setting, layer: int) -> dict[str, tuple[str, str]]:
         found["signal"] = "s != 0", f"after_errors_{name}"
     if s.modulated(layer) and s.at_error and s.plastic(layer):
         gate = "psi*M" if s.gated(layer) else "M"
-        found["modulated"] = f"{gate} != 0", "before_plasticity"
+        found["modulated"] = f"{gate} != 0{' and ' + due(s) if due(s) else ''}", "before_plasticity"
+    if s.counts_spikes(layer):
+        found["epoch_over"] = due(s), "before_plasticity"
     if layer == s.last:
         found["judged"] = LAST_TICK, "presentation_ends"
     if s.learns and (s.perturbed or s.homeostasis or s.clean):
@@ -168,10 +182,12 @@ def errors_of_output(s: Setting) -> list[str]:
     if any(route.source == s.last and route.follow == "learned" for route in s.routes.values()):
         lines.append("E += n")
     if s.at_error:
-        return [*lines, "M = n"]
-    if not math.isinf(s.spiking.tau_mod_ms):
-        lines.append(_decay_of_modulator(s))
-    return [*lines, "M += n"]
+        lines.append(f"M = M*{kept_in_epoch(s)} + n" if s.epoch > 1 else "M = n")
+    elif math.isinf(s.spiking.tau_mod_ms):
+        lines.append("M += n")
+    else:
+        lines += [_decay_of_modulator(s), "M += n"]
+    return [*lines, *stored_modulator(s, s.last)]
 
 
 def errors_of_hidden(s: Setting, layer: int) -> list[str]:
@@ -205,7 +221,7 @@ def population(s: Setting, layer: int) -> list[str]:
         f"{name} = NeuronGroup(",
         f"    {s.plan.sizes[layer + 1]},",
         *indented(block("", commented(_state(s, layer)), ",")),
-        f'    threshold="{free}v >= {_threshold(s, layer)}",  # step 3',
+        f'    threshold="{free}v {_reaches(s, layer)} {_threshold(s, layer)}",  # step 3',
         f'    reset="{"; ".join(reset)}",',
     ]
     if events:
@@ -216,12 +232,19 @@ def population(s: Setting, layer: int) -> list[str]:
         lines.append(f"{name}.v = v_leak{o}")
     lines += ["# before the first tick of each presentation", f"{name}.run_regularly("]
     lines += [*indented(block("", _begin(s, layer), ",")), "    dt=sample,", '    when="start",', ")"]
-    lines += [f"# step 2: integration over one tick, exact{', and the post factor' if s.gated(layer) else ''}"]
+    how = "exact" if s.integers(layer) is None else "in whole steps"
+    lines += [f"# step 2: integration over one tick, {how}{', and the post factor' if s.gated(layer) else ''}"]
     lines += [f"{name}.run_regularly(", *indented(block("", _step(s, layer), ",")), '    when="groups",', ")"]
     if s.learns and not hidden:
         lines += ["# steps 4 and 5: error neurons, and the modulator that they act on"]
         lines += [f"{name}.run_regularly(", *indented(block("", errors_of_output(s), ","))]
         lines += [f'    when="errors_{name}",', ")"]
+    if hidden and layer in s.routes and stored_modulator(s, layer):
+        lines += ["# step 5: what the modulator holds of it", f"{name}.run_regularly("]
+        lines += [f'    "{stored_modulator(s, layer)[0]}",', f'    when="after_feedback_{name}",', ")"]
+    if hidden and s.from_loss and s.modulator_grid(layer) is not None:
+        code = stored_modulator(s, layer, "(loss_change*z)")[0]
+        lines += [f'{name}.run_on_event("shown", "{code}", when="before_learn_from_loss")']
     if s.own_errors(layer):
         lines += ["# step 5: error neurons of the hidden layer, which pass its modulator on"]
         lines += [f"{name}.run_regularly(", *indented(block("", errors_of_hidden(s, layer), ","))]

@@ -5,6 +5,7 @@ import re
 
 from ..rules.plan import FeedbackProjection
 from ..spec.errors import InputError
+from .brian_levels import feedback_on_levels, functions
 from .brian_parameters import parameters
 from .brian_parts import population
 from .brian_setting import Setting, commented, indented
@@ -15,6 +16,7 @@ FLAGS = ["-w", "-O3", "-march=native", "-ffp-contract=off", "-std=c++11"]
 BRIAN2 = (
     "Clock",
     "EventMonitor",
+    "Function",
     "Network",
     "NetworkOperation",
     "NeuronGroup",
@@ -24,6 +26,7 @@ BRIAN2 = (
     "TimedArray",
     "ms",
     "prefs",
+    "seed",
     "set_device",
 )
 
@@ -142,6 +145,10 @@ def _weights(s: Setting) -> list[str]:
         take.append(f'"layers.{layer}.W": np.array(parts["W_{layer}"].w[:]).reshape({n_pre}, {n_post}),')
         if s.plan.projections[layer].bias:
             put.append(f'parts["b_{layer}"].w = arrays["layers.{layer}.b"]')
+        for name in ("W", "b") if s.plan.projections[layer].bias else ("W",):
+            if s.shadowed(layer):
+                put.append(f'parts["{name}_{layer}"].shadow = arrays["shadow.{layer}.{name}"]')
+        if s.plan.projections[layer].bias:
             take.append(f'"layers.{layer}.b": np.array(parts["b_{layer}"].w[:]),')
     for route in _own_B(s):
         shape = s.plan.sizes[route.source + 1], s.plan.sizes[route.layer + 1]
@@ -182,6 +189,9 @@ def _renewal(s: Setting) -> list[str]:
             value = f'np.array(parts["B_{route.layer}"].basis[:]).reshape(path.T.shape) * np.sign(path.T)'
         else:
             raise InputError(f"the brian engine cannot derive feedback from {source!r}; use mode 'spiking'")
+        if feedback_on_levels(s, route.layer, "B") != "B":
+            lines.append(f"    B = {value}")
+            value = feedback_on_levels(s, route.layer, "B")
         lines.append(f'    parts["B_{route.layer}"].B = ({value}).ravel()')
     return [*lines, "", ""]
 
@@ -215,7 +225,7 @@ def _show(s: Setting) -> list[str]:
     return [*lines, f"    net.run(len(targets) * {length}, namespace={space})", "", ""]
 
 
-def script(s: Setting, rates: tuple[float, ...], title: str, stem: str) -> str:
+def script(s: Setting, rates: tuple[float, ...], title: str, stem: str, number: int = 0) -> str:
     """The text of the script.
 
     Parameters
@@ -228,8 +238,10 @@ def script(s: Setting, rates: tuple[float, ...], title: str, stem: str) -> str:
         What it is, in a line.
     stem
         Name of the file without its ending.
+    number
+        That the random numbers of Brian2 begin from, where any are drawn.
     """
-    body = _section("Parameters, with their units") + parameters(s, rates)
+    body = _section("Parameters, with their units") + parameters(s, rates, number)
     body += _section("The order of things in a tick")
     rows = slots(s)
     body += ["SCHEDULE = [", *indented(commented([(f'"{name}",', why) for name, why in rows])), "]"]
@@ -237,6 +249,8 @@ def script(s: Setting, rates: tuple[float, ...], title: str, stem: str) -> str:
     if _derived(s):
         body += _renewal(s)
     body += _rates(s) + _show(s) + (_main(s) if s.learns else [])
+    rounds = functions("\n".join(body))
+    body = (_section("Numbers on levels") + rounds if rounds else []) + body
     text = "\n".join(body) + "\n"
     used = [name for name in BRIAN2 if re.search(rf"\b{name}\b", text)]
     head = [*_head(s, title, stem), "", "import argparse", "from pathlib import Path", "", "import numpy as np"]
@@ -314,9 +328,11 @@ def _main(s: Setting) -> list[str]:
         "    prefs.codegen.loop_invariant_optimisations = False",
         f"    prefs.codegen.cpp.extra_compile_args_gcc = {FLAGS!r}",
         '    if target == "cpp_standalone":',
+        "        prefs.devices.cpp_standalone.extra_make_args_unix = ['-j2']",
         '        set_device("cpp_standalone", directory=str(here.with_suffix("")) + "_cpp")',
         "    else:",
         "        prefs.codegen.target = target",
+        *(["    seed(random_state)"] if s.draws else []),
         "    net, parts = build()",
         "    set_weights(parts, arrays)",
         "    set_rates(parts, learning_rates)",

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from ..rules.plan import FeedbackProjection
+from .brian_levels import changed, raised_trace, stored_trace
 from .brian_setting import LAST_TICK, Setting, block, commented, indented, learning_now
 
 ONCE = "0*ms"  # a pathway that acts in the tick of its event
@@ -31,11 +32,18 @@ def _third(s: Setting, layer: int) -> str:
     return "psi_post*M_post" if s.gated(layer) else "M_post"
 
 
-def _change(s: Setting, layer: int, amount: str, bounded: bool) -> list[str]:
+def _change(s: Setting, layer: int, amount: str, bias: bool) -> list[str]:
     """Code by which a weight loses `amount`."""
-    if s.clean:
-        return [f"dw -= {amount}"]
-    return [f"w = clip(w - {amount}, w_min_{layer}, inf)" if bounded else f"w -= {amount}"]
+    return [f"dw -= {amount}"] if s.clean else changed(s, layer, bias, "-", amount)
+
+
+def _decay(s: Setting, layer: int, bias: bool) -> list[str]:
+    """Code of weight decay."""
+    factor = "(1 - eta*weight_decay)**100"
+    if s.grid(layer) is not None:
+        return changed(s, layer, bias, "+", f"{'shadow' if s.shadowed(layer) else 'w'}*({factor} - 1)")
+    bounded = not bias and s.plan.projections[layer].minimum > -math.inf
+    return [f"w = clip(w*{factor}, w_min_{layer}, inf)" if bounded else f"w = w*{factor}"]
 
 
 def _since_start(s: Setting, ticks: str, number: int) -> str:
@@ -55,41 +63,53 @@ def _pathways(s: Setting, layer: int, bias: bool) -> list[Pathway]:
     # what a neuron emits sets off at the end of its tick, and joins the input of the next; an event of an input
     # counts as emitted in the tick before its own
     gate = _since_start(s, f"{name} - 1", delay - 1)
-    arrival, later = [f"I_post += w{_times(gate)}"], not math.isinf(s.spiking.tau_pre_ms)
+    chance = "" if bias or s.transmits_all else "passes"
+    arrival, later = [f"I_post += w{_times(chance, gate)}"], not math.isinf(s.spiking.tau_pre_ms)
     if s.traced(layer) and not later:
-        arrival.append(f"x += {gate or 1}")
+        arrival.append(raised_trace(s, layer, gate))
+    if s.counts_spikes(layer):
+        arrival.append(f"c += {gate or 1}")
     why = "step 1: spikes arrive" + (", and leave a trace" if s.traced(layer) and not later else "")
-    found = [Pathway("transmit", arrival, less, "synapses" if outside else "departure", why)]
+    slot, found = "synapses" if outside else "departure", []
+    if chance:
+        code = ["passes = int(rand() < transmission)"]
+        found.append(Pathway("choose", code, less, f"before_{slot}", "whether the synapse passes the spike on"))
+    found.append(Pathway("transmit", arrival, less, slot, why))
     # the same spikes in the tick of their arrival
     full, past = (
         (less, gate) if outside else (f"{'1' if bias else name}*dt", _since_start(s, "1" if bias else name, delay))
     )
     if s.traced(layer) and later:
-        found.append(Pathway("trace", [f"x += {past or 1}"], full, "traces", "spikes that arrive leave a trace"))
-    bounded = not bias and s.plan.projections[layer].minimum > -math.inf
+        code = [raised_trace(s, layer, past)]
+        found.append(Pathway("trace", code, full, "traces", "spikes that arrive leave a trace"))
     if s.plastic(layer):
-        third = _third(s, layer)
+        third, trace = _third(s, layer), stored_trace(s, layer)
         if s.from_loss and layer < s.last:
             psi = "psi_post*" if s.gated(layer) else ""
-            code = _change(s, layer, f"eta*x*{psi}loss_change_post*z_post", bounded)
+            signal = "loss_change_post*z_post" if s.modulator_grid(layer) is None else "M_post"
+            code = _change(s, layer, f"eta*{trace}*{psi}{signal}", bias)
             found.append(Pathway("learn", code, ONCE, "learn_from_loss", "the loss changed under the noise", "shown"))
         elif s.at_error:
-            code = _change(s, layer, f"eta*x*{third}", bounded)
+            code = _change(s, layer, f"eta*{trace}*{third}", bias)
             found.append(Pathway("learn", code, ONCE, "plasticity", "step 6: traces meet a modulator", "modulated"))
         elif layer == s.last or layer in s.routes:
             on = learning_now(s) if not s.fresh and s.starts_late else ""
-            code = _change(s, layer, f"eta*{third}{_times(past, on)}", bounded)
-            found.append(Pathway("learn", code, full, "plasticity", "step 6: spikes that arrived meet a modulator"))
+            if s.counts_spikes(layer):
+                code = [*_change(s, layer, f"eta*c*{third}{_times(on)}", bias), "c = 0"]
+                why = "step 6: the spikes of an epoch meet a modulator"
+                found.append(Pathway("learn", code, ONCE, "plasticity", why, "epoch_over"))
+            else:
+                code = _change(s, layer, f"eta*{third}{_times(past, on)}", bias)
+                found.append(Pathway("learn", code, full, "plasticity", "step 6: spikes that arrived meet a modulator"))
         if s.clean:
-            code = [f"w = clip(w + dw, w_min_{layer}, inf)" if bounded else "w += dw", "dw = 0"]
+            code = [*changed(s, layer, bias, "+", "dw"), "dw = 0"]
             found.append(Pathway("apply", code, ONCE, "apply", "weights change after both presentations", "shown"))
         if bias and s.homeostasis and layer < s.last:
-            code = ["w -= homeostasis_rate*clip(mean_count_post - homeostasis_count, 0, inf)"]
+            excess = "homeostasis_rate*clip(mean_count_post - homeostasis_count, 0, inf)"
+            code = changed(s, layer, bias, "-", excess)
             found.append(Pathway("calm", code, ONCE, "after_homeostasis", "busy neurons lose bias", "shown"))
         if s.weight_decay > 0:
-            shrunk = "w*(1 - eta*weight_decay)**100"
-            code = [f"w = clip({shrunk}, w_min_{layer}, inf)" if bounded else f"w = {shrunk}"]
-            found.append(Pathway("decay", code, ONCE, "decay", "weight decay", "hundredth"))
+            found.append(Pathway("decay", _decay(s, layer, bias), ONCE, "decay", "weight decay", "hundredth"))
     route = None if bias else _through_w(s, layer)
     if route is not None:
         carried = "s_post" if s.held(layer - 1) else "n_post"
@@ -103,6 +123,12 @@ def _pathways(s: Setting, layer: int, bias: bool) -> list[Pathway]:
 
 def _variables(s: Setting, layer: int, bias: bool) -> list[tuple[str, str]]:
     rows = [("w : 1", "weight")]
+    if s.shadowed(layer):
+        rows.append(("shadow : 1", "weight in full precision, which w is rounded from"))
+    if not bias and not s.transmits_all:
+        rows.append(("passes : 1", "1 if the synapse passes a spike on"))
+    if s.counts_spikes(layer):
+        rows.append(("c : 1", "spikes that arrived in this epoch"))
     if s.plastic(layer):
         rows.append(("eta : 1 (shared)", "learning rate"))
     if s.traced(layer):
@@ -152,6 +178,8 @@ def projection(s: Setting, layer: int, bias: bool) -> list[str]:
     lines += synapses(name, before, after, _variables(s, layer, bias), pre, post)
     if s.traced(layer) and s.fresh:
         lines.append(f'{name}.run_regularly("x = 0", dt=sample, when="start")  # traces end with the presentation')
+    if s.counts_spikes(layer) and s.fresh:
+        lines.append(f'{name}.run_regularly("c = 0", dt=sample, when="start")  # so do counts')
     return lines
 
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from ..recording import Recording
 from ..spec.errors import require
-from .common import BLACK, BLUE, DASHED, GREY, LINES, PURPLE, VERMILLION, rule_legend, rule_lines, styled
+from .common import BLACK, BLUE, DASHED, GREY, LINES, PURPLE, VERMILLION, rule_lines, styled
 from .spiking import legend_above, shown_window, time_axis
 from .traces import DASHES, found_trace, spike_row, values_within
 
@@ -94,11 +94,11 @@ def accuracy_by_bits(
         ax.set_xlabel("bits of a weight")
         _accuracy_axis(ax, "test accuracy (%)")
         if legend:
-            rule_legend(ax, "")
-            drawn, handles = ax.get_legend(), ax.get_legend_handles_labels()[0]
-            if full and drawn is not None:
-                dashes = Line2D([], [], color=GREY, linewidth=0.8, linestyle=DASHED, label="32-bit float")
-                legend_above(ax, [*handles, dashes], raised=False)
+            style: dict[str, Any] = {"markersize": 3.5}
+            handles = [Line2D([], [], label=rule, marker=_marker(rule), **style, **lines[rule]) for rule in errors]
+            if full:
+                handles.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=DASHED, label="32-bit float"))
+            legend_above(ax, handles, raised=False)
     return ax
 
 
@@ -252,12 +252,13 @@ def _dots(
     require(len(rules) > 0, "there is nothing to plot; give at least one rule")
     with styled():
         lines = rule_lines(rules)
+        handles: list[Line2D] = []
         gap = min(0.17, 0.7 / len(rules))
         for place, rule in enumerate(rules):
             shift = gap * (place - (len(rules) - 1) / 2)
             found = [(row[rule], at + shift) for at, row in enumerate(rows.values()) if row[rule] > 0]
             x, y = zip(*found, strict=True) if found else ((), ())
-            ax.plot(
+            handles += ax.plot(
                 x, y, linestyle="none", marker=_marker(rule), markersize=3.5, color=lines[rule]["color"],
                 label=rule, zorder=3,
             )  # fmt: skip
@@ -270,7 +271,7 @@ def _dots(
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(_plain))
         if legend:
-            legend_above(ax, ax.get_legend_handles_labels()[0], raised=False, handlelength=0.8, handletextpad=0.5)
+            legend_above(ax, handles, raised=False, handlelength=0.8, handletextpad=0.5)
 
 
 def _marker(rule: str) -> str:

@@ -7,36 +7,70 @@ import neurofa as nf
 from neurofa.exchange import export, read_nir, read_weights
 from neurofa.io.checkpoint import save_checkpoint
 
+CHIP = "int8_stochastic"
+
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def data():
+    return nf.load_data("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
     """A run of the digits model, and its folder."""
     folder = tmp_path_factory.mktemp("run")
-    model = nf.load_model("digits")
-    return nf.train(model, nf.rules.DFA, nf.load_data("digits"), epochs=1, out=folder, probe_every=0), folder
+    return nf.train(nf.load_model("digits"), nf.rules.DFA, data, epochs=1, out=folder, probe_every=0), folder
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, data):
+    """The same on a chip's levels."""
+    folder, model = tmp_path_factory.mktemp("stored"), nf.load_model("digits")
+    run = nf.train(model, nf.rules.SIGN_FA, data, "spiking", hardware=CHIP, epochs=1, out=folder, probe_every=0)
+    return run, folder
 
 
 def test_a_run_is_exported(trained, tmp_path):
     run, folder = trained
-    said = export(folder, tmp_path / "net.nir", model="digits", hardware="loihi")
+    said = export(folder, tmp_path / "net.nir")
     assert any("subtracts" in line for line in said)
     got = read_nir(tmp_path / "net.nir")
-    assert (got.rule.name, got.hardware) == ("dfa", "loihi")
-    assert export(folder / "checkpoint.safetensors", tmp_path / "w.npz", "npz", model="digits") == []
-    export(folder, tmp_path / "w.csv", "csv", model="digits")
-    export(folder, tmp_path / "matrices", "csv", model="digits")
+    assert (got.rule, got.network, got.hardware) == (nf.rules.DFA, nf.load_model("digits").network, None)
+    assert export(folder / "checkpoint.safetensors", tmp_path / "w.npz", "npz") == []
+    export(folder, tmp_path / "w.csv", "csv")
+    export(folder, tmp_path / "matrices", "csv")
     for params in (got.params, *(read_weights(tmp_path / name) for name in ("w.npz", "w.csv", "matrices"))):
         assert set(params) == set(run.params)
         for key, value in run.params.items():
             np.testing.assert_array_equal(params[key], value)
 
 
-def test_a_run_that_was_stopped_early_gives_its_best_epoch(tmp_path):
+def test_a_run_on_levels_is_exported_with_them(stored, tmp_path):
+    run, folder = stored
+    export(folder, tmp_path / "w.npz", "npz")
+    arrays = np.load(tmp_path / "w.npz")
+    for name in ("W", "b"):
+        levels, step = arrays[f"levels.layers.0.{name}"], arrays[f"step.layers.0.{name}"]
+        assert levels.dtype == np.int16
+        assert -128 <= levels.min() <= levels.max() <= 127
+        np.testing.assert_array_equal(levels * step, run.params[f"layers.0.{name}"])
+    export(folder, tmp_path / "net.nir")
+    got = read_nir(tmp_path / "net.nir")
+    assert got.hardware == nf.hardware.load_profile(CHIP)
+    for key, value in run.params.items():
+        np.testing.assert_array_equal(got.params[key], value)
+
+
+def test_a_run_that_was_stopped_early_gives_its_best_epoch(trained, tmp_path):
+    from neurofa.io.checkpoint import load_checkpoint
+
+    _, folder = trained
+    _, metadata = load_checkpoint(folder / "checkpoint.safetensors")
     network, _, rule = nf.load_model("digits").for_rule(nf.rules.DFA)
     last, best = (nf.lower(network, rule, seed).params for seed in (1, 2))
     arrays = last | {f"best.{key}": value for key, value in best.items()} | {"engine.steps": np.array(3)}
-    save_checkpoint(tmp_path / "checkpoint.safetensors", arrays, {"rule": "dfa"})
-    export(tmp_path, tmp_path / "w.npz", "npz", model="digits")
+    save_checkpoint(tmp_path / "checkpoint.safetensors", arrays, metadata)
+    export(tmp_path, tmp_path / "w.npz", "npz")
     got = read_weights(tmp_path / "w.npz")
     assert set(got) == set(best)
     np.testing.assert_array_equal(got["layers.0.W"], best["layers.0.W"])
@@ -49,18 +83,36 @@ def test_a_model_is_exported_as_drawn(tmp_path):
     np.testing.assert_array_equal(
         read_nir(tmp_path / "net.nir").params["layers.0.W"], nf.lower(network, rule, 3).params["layers.0.W"]
     )
+    export("digits", tmp_path / "w.npz", "npz", rule="drtp", seed=3, hardware="int4")
+    levels = np.load(tmp_path / "w.npz")["levels.layers.0.W"]
+    assert -8 <= levels.min() < levels.max() <= 7
 
 
-def test_refusals(trained, tmp_path):
+def test_a_script_begins_from_what_a_run_has_learned(trained, data, tmp_path):
+    run, folder = trained
+    export(folder, tmp_path / "net.py", "brian", data=data, samples=2)
+    arrays = np.load(tmp_path / "net.npz")
+    assert any(np.array_equal(arrays[name], run.params["layers.0.W"]) for name in arrays.files)
+    compile((tmp_path / "net.py").read_text(), "net.py", "exec")
+
+
+def test_refusals(trained, data, tmp_path):
     _, folder = trained
+    save_checkpoint(tmp_path / "checkpoint.safetensors", {"layers.0.W": np.zeros((2, 2))}, {"rule": "dfa"})
+    (tmp_path / "empty").mkdir()
     for source, options, match in (
-        (folder, {}, "knows its rule"),
-        (folder, {"model": "digits", "to": "hdf"}, "export format 'hdf'"),
-        (folder, {"model": "digits", "to": "npz"}, "suffix of npz; call it x.npz"),
-        (tmp_path, {"model": "digits"}, "no checkpoint"),
+        (folder, {"rule": "dfa"}, "knows its rule"),
+        (folder, {"hardware": "int8"}, "knows its rule and its hardware"),
+        (folder, {"to": "hdf"}, "export format 'hdf'"),
+        (folder, {"to": "npz"}, "suffix of npz; call it x.npz"),
+        (tmp_path / "empty", {}, "no checkpoint"),
+        (tmp_path, {}, "does not say of which network it is"),
         ("digits", {}, "give a rule"),
         ("digits", {"rule": "dfaa"}, "did you mean"),
-        (folder, {"model": "frenkel_2021_mnist_fc1_500"}, "layers.0"),
+        ("digits", {"rule": "dfa", "hardware": "int9"}, "did you mean"),
     ):
         with pytest.raises(nf.InputError, match=match):
             export(source, tmp_path / "x.nir", **options)
+    for options, match in (({}, "give data"), ({"data": data, "samples": 0}, "samples is 0")):
+        with pytest.raises(nf.InputError, match=match):
+            export(folder, tmp_path / "x.py", "brian", **options)

@@ -7,22 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive_hardware import (
-    Constrained,
-    Grid,
-    HardwareNetwork,
-    IntegerNeurons,
-    LevelTraces,
-    constrain,
-    low,
-    membrane_step,
-    mix,
-    nearest_power,
-    smallest_power,
-    train,
-    uniform,
-    unit,
-)
+from naive_hardware import Constrained, HardwareNetwork, IntegerNeurons, LevelTraces, constrain, membrane_step, train
+from naive_levels import Grid, low, mix, nearest_power, smallest_power, uniform, unit
 from naive_spiking import simulate
 from spiking_problems import by_hand, random_problem, spiking_for
 

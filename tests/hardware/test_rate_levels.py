@@ -66,7 +66,7 @@ def test_a_change_is_rounded_in_units_of_the_step(rule, rounding):
 def test_stochastic_changes_lie_on_levels_and_are_unbiased():
     ratio = []
     for seed in range(40):
-        for plan, before, free, after in steps(nf.rules.DFA, chip("stochastic", lowest=-128, highest=127), seed=seed):
+        for plan, _, free, after in steps(nf.rules.DFA, chip("stochastic", lowest=-128, highest=127), seed=seed):
             for key, grid in keys(plan):
                 np.testing.assert_array_equal(np.rint(after[key] / grid.step) * grid.step, after[key])
                 inside = (free[key] > grid.low + grid.step) & (free[key] < grid.high - grid.step)

@@ -1,0 +1,97 @@
+"""The commands about chips and other tools."""
+
+import numpy as np
+import pytest
+from running import save_npz
+from support import data_for, network_for
+
+import neurofa as nf
+from neurofa import cli
+from neurofa.io.results import read_results
+from neurofa.rules import BP
+
+SMALL = """
+[network]
+sizes = [6, 7, 3]
+[training]
+epochs = 1
+batch_size = 5
+[spiking.training]
+epochs = 2
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A small model and small data."""
+    (tmp_path / "small.toml").write_text(SMALL)
+    data = data_for(network_for(BP, (6, 7, 3)))
+    for part in ("x_train", "x_test"):
+        x = getattr(data, part)
+        object.__setattr__(data, part, (x - x.min()) / (x.max() - x.min()))
+    return tmp_path / "small.toml", save_npz(tmp_path / "small.npz", data)
+
+
+def neurofa(*arguments):
+    """Exit status of the command line in this process."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(argument) for argument in arguments])
+    return caught.value.code
+
+
+def test_all_profiles_are_listed(capsys):
+    assert neurofa("hardware") == 0
+    said = capsys.readouterr().out
+    for name in nf.hardware.profile_names():
+        assert name in said
+
+
+def test_a_profile_is_shown_with_its_sources(capsys):
+    assert neurofa("hardware", "loihi") == 0
+    said = capsys.readouterr().out
+    assert "state.membrane_bits" in said
+    assert "note: " in said
+
+
+def test_a_model_is_placed_on_a_chip_and_costed(capsys):
+    assert neurofa("hardware", "loihi", "--model", "mnist_loihi", "--rule", "drtp") == 0
+    said = capsys.readouterr().out
+    assert "layers.0" in said
+    assert "update locking" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("hardware", "lohi"), "did you mean 'loihi'"),
+        (("hardware", "--model", "mnist"), "give a profile before --model"),
+        (("hardware", "odin", "--model", "mnist", "--rule", "dfa"), "odin"),
+        (("train", "digits", "--hardware", "spinnaker2"), "no levels for weights or feedback"),
+        (("train", "digits", "--mode", "spiking", "--hardware", "truenorth"), "no plasticity of its own"),
+        (("train", "digits", "--mode", "spiking", "--hardware", "loihi"), "set neuron reset"),
+        (("export", "digits", "x.nir"), "give a rule"),
+        (("export", "nowhere", "x.nir", "--rule", "dfa"), "no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert neurofa(*arguments) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert said in errors[-1]
+    assert len(errors) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_training_on_a_chip_ends_on_its_levels_and_says_so(mode, small, tmp_path, capsys):
+    model, data = small
+    arguments = ("train", model, "--data", data, "--mode", mode, "--rule", "dfa", "--hardware", "int4_stochastic")
+    assert neurofa(*arguments, "--out", tmp_path / "run") == 0
+    assert read_results(tmp_path / "run" / "results.nc").attrs["hardware"] == "int4_stochastic"
+    assert neurofa("export", tmp_path / "run", tmp_path / "w.npz", "--to", "npz") == 0
+    arrays = np.load(tmp_path / "w.npz")
+    assert -8 <= arrays["levels.layers.0.W"].min() <= arrays["levels.layers.0.W"].max() <= 7
+    assert neurofa("export", tmp_path / "run", tmp_path / "w.npz", "--to", "npz") == 2  # is there already
+    assert "--overwrite" in capsys.readouterr().err
+    assert neurofa(*arguments, "--out", tmp_path / "run", "--resume", "--epochs", "3") == 0
+    assert neurofa(*arguments[:-1], "int8", "--out", tmp_path / "run", "--resume") == 2
