@@ -200,7 +200,7 @@ def shown(errors: list[float]) -> str:
 
 
 def report(rows: list[dict]) -> str:
-    """Errors by format and rule, and what was aimed at, in Markdown."""
+    """Errors by format and rule in Markdown."""
     names = list(dict.fromkeys(row["rule"] for row in rows))
     order = [*FORMATS.split(","), CHIP]
     formats = sorted(
@@ -213,7 +213,7 @@ def report(rows: list[dict]) -> str:
         label = "32-bit float" if format_name == "float" else format_name.replace("_stochastic", ", stochastic")
         label += ", nearest" if format_name in ("int8", "int4", "int2", "binary") else ""
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *verdicts(rows)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def verdicts(rows: list[dict]) -> list[str]:
@@ -266,9 +266,9 @@ def write(rows: list[dict], stem: Path, quick: bool) -> None:
         "Seconds in the CSV are of a machine that was shared, and say nothing about speed. Operations there are "
         "counted for each training sample.\n\n"
     )
-    note = "" if quick else f"\n{chosen()['aims']['note'].strip()}\n"
+    judged = "" if quick else "\n".join(["", *verdicts(rows), "", chosen()["aims"]["note"].strip(), ""])
     with atomic_path(stem.with_suffix(".md")) as temporary:
-        temporary.write_text(text + report(rows) + note, encoding="utf-8")
+        temporary.write_text(text + report(rows) + judged, encoding="utf-8")
 
 
 def train_all(options: argparse.Namespace, names: list[str], formats: list[str], out: Path) -> int:

@@ -6,7 +6,6 @@ They are drawn from the table of neurofa_2026_hardware.py; the neuron's network 
 """
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,42 +89,27 @@ def membrane() -> "Figure":
 
     import neurofa as nf
     from neurofa import plot
-    from neurofa.hardware import constrain, load_profile
 
     network, spiking, run, data = small()
     x, y = data.x_test[:SAMPLES], data.y_test[:SAMPLES]
-    seen = nf.observe(network, nf.rules.DFA, run.params, x, y, spiking=spiking, learn=False)
-    plan = nf.lower(network, nf.rules.DFA, run.seed, params=run.params)
-    events = {name: seen.spikes[name] for name in ("input", "bias")}
-    full = simulated(plan.params, spiking, None, events, seen.duration_ms)
-    fired = np.bincount(full.spikes["hidden"][1], minlength=DIGITS[1])
+    plan, hidden = nf.lower(network, nf.rules.DFA, run.seed, params=run.params), "layers.0"
+
+    def seen(chip: str | None) -> "nf.Recording":
+        return nf.observe(
+            network, nf.rules.DFA, run.params, x, y, spiking=spiking, hardware=chip, learn=False,
+            record=[nf.Record("spikes", hidden), nf.Record("v", hidden)],
+        )  # fmt: skip
+
+    full = seen(None)
+    fired = np.bincount(full.spikes[hidden][1], minlength=DIGITS[1])
     unit = int(np.argsort(-fired, kind="stable")[DIGITS[1] // 3])  # one that spikes now and then
-    figure, axes = panels(7.2, 3.4, len(CHIPS), 1, sharex=True)
+    figure, axes = panels(7.2, 3.6, len(CHIPS), 1, sharex=True)
     for ax, (name, words) in zip(axes, CHIPS.items(), strict=True):
-        profile = load_profile(name)
-        # weights that do not change any more need no room to grow
-        own = constrain(plan, spiking, replace(profile, weights=replace(profile.weights, headroom=1.0)))
-        integers = own.constraint.neurons[0]
-        chip = simulated(own.params, spiking, integers, events, seen.duration_ms)
-        thresholds = {"full precision": spiking.neuron.v_threshold, words: integers.threshold}
-        plot.membranes(ax, {"full precision": full, words: chip}, "hidden", unit, thresholds=thresholds)
+        own = nf.hardware.constrain(plan, spiking, nf.hardware.load_profile(name))
+        thresholds = {"full precision": spiking.neuron.v_threshold, words: own.constraint.neurons[0].threshold}
+        plot.membranes(ax, {"full precision": full, words: seen(name)}, hidden, unit, thresholds=thresholds)
     axes[0].set_xlabel("")
     return figure
-
-
-def simulated(params: dict, spiking: "nf.Spiking", integers, events: dict, duration_ms: float) -> "nf.Recording":
-    """The hidden layer alone, under given input."""
-    import neurofa as nf
-
-    hidden = nf.Population("hidden", DIGITS[1], spiking.neuron, integers=integers)
-    circuit = nf.Circuit(
-        (nf.Population("input", DIGITS[0]), nf.Population("bias", 1), hidden),
-        (
-            nf.Connection("input", "hidden", params["layers.0.W"]),
-            nf.Connection("bias", "hidden", params["layers.0.b"][None]),
-        ),
-    )
-    return nf.Simulation(circuit).run(duration_ms, events, (nf.Record("spikes", "hidden"), nf.Record("v", "hidden")))
 
 
 def costs(rows: list[dict]) -> "Figure":

@@ -9,7 +9,8 @@ learning rate is that over all epochs, so that it can be carried over to a proto
 
 Studies are kept in a journal under experiments/runs/, so that a search that was stopped goes on: run one search at
 a time on a journal. Every trial is added to experiments/results/neurofa_2026_hardware_search.csv, a row for each; the
-tables for experiments/neurofa_2026_hardware.toml are printed at the end.
+tables for experiments/neurofa_2026_hardware.toml are printed at the end. Rows of a study "by hand" are points that
+were tried on the same split without this script, for more samples or where the search had found nothing good.
 
     pip install -e '.[experiments]'
     python experiments/neurofa_2026_hardware_search.py --rules dfa,drtp --formats int8_stochastic --trials 14
@@ -197,7 +198,7 @@ def one(rule: "nf.Rule", format_name: str, number: int, search: Search) -> dict:
             return
         errors[progress.epoch] = progress.test_error
         trial.report(progress.test_error, progress.epoch)
-        if progress.epoch < search.epochs and (trial.should_prune() or progress.test_error > 0.6):
+        if progress.epoch < search.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
     state, ended, value = TrialState.COMPLETE, "complete", None
@@ -219,7 +220,7 @@ def one(rule: "nf.Rule", format_name: str, number: int, search: Search) -> dict:
     made = environment() | {"date": str(environment()["date"])[:10]}
     return values | {key: made[key] for key in ABOUT} | {
         "rule": rule.name, "format": format_name, "study": study.study_name, "trial": trial.number, "state": ended,
-        "validation_error_percent": round(100 * (value if value is not None else [*errors.values(), 1.0][-1]), 3),
+        "validation_error_percent": round(100 * (value if value is not None else [1.0, *errors.values()][-1]), 3),
         "by_epoch": " ".join(f"{100 * error:.2f}" for error in errors.values()),
         "seconds": round(time.perf_counter() - began, 1), "epochs": search.epochs, "train_samples": search.samples,
         "validation_samples": search.held_out,
@@ -299,6 +300,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Run the trials that are missing, one after the other, and print the best of each combination."""
+    from optuna.trial import TrialState
+
     import neurofa as nf
 
     quick, formats = options.quick, options.formats.split(",")
@@ -322,10 +325,9 @@ def run(options: argparse.Namespace) -> None:
                 print(f"{rule.name} {format_name} trial {row['trial']}: {row['state']}, {row['by_epoch']} %, "
                       f"{row['seconds']} s, {point}", flush=True)  # fmt: skip
             study = study_of(rule, format_name, search)
-            if any(trial.value is not None for trial in study.trials):
-                found[f"{rule.name}-{format_name if 'stochastic' in format_name else f'{format_name}-nearest'}"] = (
-                    study.best_params
-                )
+            if study.get_trials(states=(TrialState.COMPLETE,)):
+                ending = "" if format_name.endswith("stochastic") else "-nearest"
+                found[f"{rule.name}-{format_name}{ending}"] = study.best_params
     for format_name in formats:
         for rule in rules:
             print(f"\n{best(rule, format_name, search)}", flush=True)

@@ -11,6 +11,7 @@ import typer
 
 from . import cli_chips
 from .cli_bench import bench_app
+from .cli_experiments import experiments_app
 from .spec.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="List and fetch data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
+app.add_typer(experiments_app, name="experiments")
 app.command()(cli_chips.hardware)
 app.command()(cli_chips.export)
 

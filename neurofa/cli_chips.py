@@ -14,7 +14,9 @@ def hardware(
         str | None, typer.Argument(help="A profile, or a TOML file of that form; all unless given.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Place this model on the chip, and say what it costs.")] = None,
-    rule: Annotated[str, typer.Option(help="Rule of the model, which decides its feedback.")] = "dfa",
+    rule: Annotated[
+        str | None, typer.Option(help="Rule of the model, which decides its feedback; dfa if none.")
+    ] = None,
 ) -> None:
     """List the chips and number formats that a network can be put under, or show one with the sources of its numbers.
 
@@ -24,13 +26,17 @@ def hardware(
     from .terminal import show_table
 
     if profile is None:
-        require(model is None, "which chip the model is to be placed on is not said; give a profile before --model")
+        require(
+            model is None and rule is None,
+            "which chip the model is to be placed on is not said; give a profile before --model",
+        )
         show_table([_row(name) for name in _names()])
         return
     if model is None:
+        require(rule is None, "a rule is for a model that is placed on the chip; give --model, or leave --rule out")
         _show_profile(profile)
         return
-    _show_placement(profile, model, rule)
+    _show_placement(profile, model, rule or "dfa")
 
 
 def _names() -> list[str]:
@@ -69,6 +75,8 @@ def _show_profile(name: str) -> None:
     ]
     if rows:
         show_table(rows, profile.hardware.title or profile.hardware.name)
+    if not rows:
+        typer.echo(f"{profile.hardware.name}: no numbers; nothing is constrained")
     for note in profile.notes:
         typer.echo(f"note: {note}")
 
@@ -134,7 +142,8 @@ def export(
     from .io.datasets import load_data
     from .spec.errors import require
 
-    require(overwrite or not file.exists(), f"{file} is there already; give --overwrite, or another name")
+    for there in (file, file.with_suffix(".npz")) if to == "brian" else (file,):
+        require(overwrite or not there.exists(), f"{there} is there already; give --overwrite, or another name")
     shown = load_data(data or _data_of(source), seed=seed) if to == "brian" else None
     for line in write(source, file, to, rule=rule, hardware=hardware, seed=seed, data=shown, samples=samples):
         typer.echo(f"note: {line}", err=True)

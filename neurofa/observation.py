@@ -82,7 +82,7 @@ def observe(
     else:
         plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
     if (chip := as_hardware(hardware, "spiking")) is not None:
-        plan = constrain(plan, chosen, chip, seed=None if params else seed, learns=not params)
+        plan = constrain(plan, chosen, chip, seed=seed, given=params or ())
     engine = SpikingEngine(plan, chosen, seed=seed, threads=1, optimiser=chosen.training.optimiser)
     require(
         not (learn and engine.perturbed.on),

@@ -133,7 +133,7 @@ def updates(
     chosen = replace(chosen, reset_state=True, homeostasis=None)
     plan, chip = freeze(net, rule, params), as_hardware(hardware, mode)
     if chip is not None:
-        plan = constrain(plan, None if mode == "rate" else chosen, chip, learns=False)
+        plan = constrain(plan, None if mode == "rate" else chosen, chip)
     engine = new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1)
     return engine.updates(x, y)
 
@@ -189,8 +189,8 @@ def as_hardware(hardware: Hardware | str | None, mode: str, epochs: int = 0) -> 
     )
     require(
         epochs == 0 or chip.learning.on_chip,
-        f"hardware {chip.name!r} has no plasticity of its own; train in full precision, then run the result on it with "
-        "params=... and epochs=0",
+        f"hardware {chip.name!r} has no plasticity of its own; train in full precision, then run the result on it (in "
+        "Python: nf.train(..., params=run.params, epochs=0))",
     )
     return chip
 

@@ -204,7 +204,8 @@ class Simulation:
         for name in ("weights", "modulator") if self.learning else ():
             arrays[f"synapses.{name}"] = np.array(getattr(self.synapses, name))
         tables = self.built.tables  # whose units and connections the arrays are of
-        arrays |= {"circuit.populations": tables.populations.copy(), "circuit.projections": tables.projections.copy()}
+        parts = {"populations": tables.populations, "projections": tables.projections, "reals": tables.reals}
+        arrays |= {f"circuit.{name}": table.copy() for name, table in parts.items()}
         return arrays | {"tick": np.array(self.tick)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:

@@ -139,8 +139,7 @@ class Trainer:
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
         if hardware is not None:  # parameters that are given are put on the nearest levels, drawn ones by chance
             how = None if mode == "rate" else spiking
-            learns = not params or training.epochs > 0
-            self.plan = constrain(self.plan, how, hardware, seed=None if params else seed, learns=learns)
+            self.plan = constrain(self.plan, how, hardware, seed=seed, given=params or ())
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augmenter_for(data, augment, seed) if augment else None
@@ -352,8 +351,8 @@ class Trainer:
         arrays, metadata = load_checkpoint(path)
         require(
             metadata.get("identity") == self.identity,
-            f"{path} was written by rule {metadata.get('rule')!r} with another model, rule, seed or data than this "
-            f"run's (rule {self.rule.name!r}); resume with the same ones, or choose another --out",
+            f"{path} was written by rule {metadata.get('rule')!r} with another mode, model, rule, hardware, seed or data "
+            f"than this run's (rule {self.rule.name!r}, mode {self.mode!r}); resume with the same ones, or choose another --out",
         )
 
         def part(prefix: str) -> dict[str, np.ndarray]:

@@ -140,7 +140,9 @@ def drawn_plan(network, rule, seed):
 def told_plan(network, rule, spiking, chip, seed):
     """The plan before and after the oracle's constraints; a ValueError if the chip has no exponent for it."""
     plan = drawn_plan(network, rule, seed)
-    return plan, constrain(plan, spiking, chip, seed)
+    told = constrain(plan, spiking, chip, seed)
+    HardwareNetwork(told, [0.0] * plan.n_layers)  # whose neurons may be none of the chip's
+    return plan, told
 
 
 def run_both(rule, network, spiking, chip, *, batch=1, seed=0, n=7, rates=None, weight_decay=0.0, threads=1):

@@ -49,8 +49,7 @@ def constrain(plan, spiking, hardware, seed, given=False):
     W = [None] * n_layers
     if hardware.weights is not None:
         for layer, projection in enumerate(plan.projections):
-            m = np.abs(params[f"layers.{layer}.W"]).max() or 1 / math.sqrt(projection.n_pre)
-            W[layer] = Grid(hardware.weights, unit(hardware.weights, m), projection.minimum)
+            W[layer] = Grid(hardware.weights, unit(hardware.weights, projection.reach), projection.minimum)
             for name in "Wb" if projection.bias else "W":
                 key = f"layers.{layer}.{name}"
                 grid = W[layer] if name == "W" else replace(W[layer], minimum=-math.inf)
@@ -79,7 +78,7 @@ def constrain(plan, spiking, hardware, seed, given=False):
             m = 2 * np.abs(held).max()
             if route.follow == "transpose":
                 headroom = 1.0 if hardware.weights is None else hardware.weights.headroom
-                m = 2 * np.abs(stored[f"layers.{route.source}.W"]).max() * headroom
+                m = 2 * plan.projections[route.source].reach * headroom
             M[route.layer] = Grid(hardware.modulators, unit(hardware.modulators, m or 2.0))
     if hardware.modulators is not None:
         for layer in range(n_layers - 1):
@@ -97,14 +96,21 @@ def membrane_step(state, neuron, g, u):
     """Lambda of a population, with the unit of its weights or None."""
     top = 2 ** (state.membrane_bits - 1) - 1
     if u is None:
-        return smallest_power(8 * neuron.v_threshold / top)
+        return not_too_coarse(state, neuron, smallest_power(8 * neuron.v_threshold / top))
     for e in sorted(range(state.exponent_min, state.exponent_max + 1), key=abs):
         step = g * u * 2.0**-state.weight_shift * 2.0**-e
         mantissa = max(1, round(neuron.v_threshold / (2**state.threshold_shift * step)))
         fits = state.threshold_bits is None or mantissa <= 2**state.threshold_bits - 1
         if fits and mantissa * 2**state.threshold_shift <= top:
-            return step
+            return not_too_coarse(state, neuron, step)
     raise ValueError("no exponent")
+
+
+def not_too_coarse(state, neuron, step):
+    """The step, unless the threshold is less than half of its own multiple."""
+    if neuron.v_threshold < 2**state.threshold_shift * step / 2:
+        raise ValueError("no threshold")
+    return step
 
 
 class IntegerNeurons(Neurons):

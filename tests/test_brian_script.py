@@ -11,8 +11,9 @@ from support import network_for
 
 import neurofa as nf
 from neurofa.engines.brian import BrianEngine
+from neurofa.hardware import constrain
 from neurofa.rules import PRESETS, lower
-from neurofa.spec import Encoder, Neuron, PostFactor, Spiking
+from neurofa.spec import Encoder, Hardware, Learning, Levels, Neuron, PostFactor, Spiking, State
 
 SETTINGS = Spiking(
     sample_ms=12.0,
@@ -33,12 +34,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def engine_for(name, spiking=SETTINGS):
+def engine_for(name, spiking=SETTINGS, chip=None):
     rule = PRESETS[name]
     plan = lower(network_for(rule, (4, 5, 4, 3)), rule, 0, precision="float64")
     for key, value in plan.params.items():
         if key.endswith(".W"):
             value *= 1.5
+    if chip is not None:
+        plan = constrain(plan, spiking, chip, seed=0)
     return BrianEngine(plan, spiking, optimiser=nf.Optimiser("sgd", weight_decay=1e-3), target="numpy", record=True)
 
 
@@ -87,9 +90,32 @@ def test_the_script_runs_alone_and_does_what_the_engine_does(tmp_path, name, cha
     assert done.stderr == ""
 
 
+CHIP = Hardware(
+    weights=Levels(-128, 127, rounding="stochastic", headroom=2.0),
+    modulators=Levels(-127, 127),
+    state=State(
+        membrane_bits=16, current_bits=12, current_overflow="wrap", weight_shift=4, exponent_min=-8, exponent_max=8
+    ),
+    learning=Learning(every_ticks=4),
+)
+
+
+def test_a_script_on_a_chip_draws_what_the_engine_draws(tmp_path):
+    engine = engine_for("dfa", replace(SETTINGS, transmission=0.8, neuron=Neuron("cuba_lif", r=6.0)), CHIP)
+    _, result = run_beside(engine, tmp_path, "numpy")
+    same(engine, result)
+    grid, text = engine.plan.constraint.weights[0], (tmp_path / "net.py").read_text()
+    steps = result["layers.0.W"] / grid.step
+    np.testing.assert_array_equal(steps, np.rint(steps))
+    assert f"w_step_0 = {grid.step!r}" in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert "up with a probability equal to the remainder, drawn by Brian2" in text
+
+
 @pytest.mark.slow
 def test_standalone_does_what_the_engine_does(tmp_path):
-    engine = engine_for("fa")
+    chip = replace(CHIP, weights=replace(CHIP.weights, rounding="nearest"))
+    engine = engine_for("fa", SETTINGS, chip)
     _, result = run_beside(engine, tmp_path, "cpp_standalone")
     same(engine, result)
 

@@ -252,7 +252,7 @@ def test_version(capsys):
 def test_help_of_every_command_has_an_example(command, capsys):
     assert neurofa(*command.split(), "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
-    example = re.search(r"Example: (neurofa [^.]*?)(?: Arguments:| Options:|$)", text)
+    example = re.search(r"Example: (neurofa .*?)(?: Arguments:| Options:|$)", text)
     assert example, text
     assert example[1].startswith(f"neurofa {command}")
 

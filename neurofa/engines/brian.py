@@ -1,5 +1,6 @@
 """A Plan on spikes in Brian2: the engine runs the text of the script that it writes, and nothing else."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from ..spec.errors import InputError, require, require_choice
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
 from .base import Capabilities, put_back, require_sizes, require_supported
-from .brian_setting import Setting
+from .brian_refusals import require_known
 from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
 from .brian_script import script
+from .brian_setting import Setting
 from .learner import require_unit_interval
 
 CAPABILITIES = Capabilities(
@@ -29,6 +31,12 @@ AT_ONCE = 200  # presentations of a test that are one run
 
 class BrianEngine:
     """A Plan on spikes in Brian2, one sample at a time, in float64 whatever the plan's precision.
+
+    It is slow: with ``numpy`` and a network for 8 x 8 images about 0.02 s a sample of 40 ticks, with 784-500-10 about
+    0.06 s; ``cython`` is faster from some thousand neurons on, and compiles for minutes at first.
+
+    What hardware rounds by chance, and which spikes a synapse loses, is drawn by Brian2: in distribution what the
+    spiking engine does, and the same numbers for the same calls under the same seed.
 
     Parameters
     ----------
@@ -75,7 +83,7 @@ class BrianEngine:
             batch_size == 1,
             f"batch_size is {batch_size}, but brian shows one sample at a time; set it to 1, or use mode 'spiking'",
         )
-        _require_known(plan, spiking, optimiser)
+        require_known(plan, spiking, optimiser)
         self.plan, self.spiking, self.batch_size, self.steps = plan, spiking, batch_size, 0
         self.threads, self.target, self.record = 1, target, record
         random = streams(seed)
@@ -89,6 +97,12 @@ class BrianEngine:
                 self.params[f"layers.{route.layer}.B"] = self.params[f"layers.{route.source}.W"].T
         self.baseline, self.known = np.zeros(1), np.zeros(1)
         self.mean = [np.zeros(size) for size in plan.sizes[1:-1]]
+        key = plan.constraint.key if plan.constraint else None
+        self.rounding_key = int(random.rounding.integers(2**63)) if key is None else key
+        self.shadow = {}
+        for layer in self.setting.layers:
+            for name in self.setting.shadows(layer):
+                self.shadow[name] = self.params[f"layers.{layer}.{name[0]}"].flatten()
         self._loaded: Loaded | None = None
         self._tested: Loaded | None = None
 
@@ -116,7 +130,8 @@ class BrianEngine:
         """
         path = Path(path).with_suffix(".py")
         sizes = "-".join(str(size) for size in self.plan.sizes)
-        text = script(self.setting, rates, title or f"A network of {sizes} spiking neurons", path.stem)
+        title = title or f"A network of {sizes} spiking neurons"
+        text = script(self.setting, self._rates(rates), title, path.stem, self._number(self.steps))
         inputs = np.ascontiguousarray(x, self.plan.dtype)
         self.check_samples(inputs, y)
         passes = 2 if self.setting.clean else 1
@@ -144,7 +159,7 @@ class BrianEngine:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights, feedback and what feedback follows W with, as the script takes them."""
-        found = dict(self.params)
+        found = dict(self.params) | {f"shadow.{name}": value for name, value in self.shadow.items()}
         for route in self.plan.feedback:
             if route.basis is not None:
                 found[f"basis.{route.layer}"] = np.asarray(route.basis, np.float64)
@@ -200,7 +215,8 @@ class BrianEngine:
         passes = 2 if self.setting.clean else 1
         with brian2_for(self.target):
             loaded = self._learning()
-            loaded.names["set_rates"](loaded.parts, rates)
+            loaded.names["set_rates"](loaded.parts, self._rates(rates))
+            self._begin_random(self.steps)
             noise = []
             if self.setting.perturbed:
                 noise.append(self._draw(len(chosen)))
@@ -218,6 +234,24 @@ class BrianEngine:
         if not all(np.isfinite(value).all() for value in self.params.values()):
             loss[:] = np.nan
         return float(loss.sum()), float(wrong.sum() if self.plan.task == "classification" else loss.sum())
+
+    def _rates(self, rates: tuple[float, ...]) -> tuple[float, ...]:
+        """Learning rates as the hardware has them."""
+        chip = self.setting.hardware
+        if chip is None or not chip.learning.rate_power_of_two:
+            return rates
+        return tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
+
+    def _number(self, *which: int) -> int:
+        """What Brian2's random numbers begin from."""
+        return int(np.random.SeedSequence([self.rounding_key, *which]).generate_state(1)[0])
+
+    def _begin_random(self, *which: int) -> None:
+        """Numbers of their own for each call."""
+        if self.setting.draws:
+            import brian2
+
+            brian2.seed(self._number(*which))
 
     def _show(
         self, loaded: Loaded, events: Events, aims: np.ndarray, noise: list[np.ndarray]
@@ -242,9 +276,9 @@ class BrianEngine:
                 self.params[f"layers.{route.layer}.B"][...] = B
 
     def warm_up(self) -> None:
-        """Build the networks."""
+        """Import Brian2; networks are built when they are first shown something."""
         with brian2_for(self.target):
-            self._learning()
+            pass
 
     def _tests(
         self, x: np.ndarray, y: np.ndarray, record: bool
@@ -257,6 +291,7 @@ class BrianEngine:
                 self._tested = load(self.testing, False)
             tested = load(self.testing, True) if record or self._tested is None else self._tested
             tested.names["set_weights"](tested.parts, self.arrays())
+            self._begin_random(0, 1)  # the same at each test
             for start in range(0, len(x), AT_ONCE):
                 part = slice(start, min(len(x), start + AT_ONCE))
                 events = encoded(self.plan, self.spiking, inputs[part], self.test_key, start, self.spiking.test_ticks)
@@ -296,7 +331,7 @@ class BrianEngine:
         raise InputError("mode 'brian' runs whole presentations and has no raw update; use mode 'spiking'")
 
     def synops_per_sample(self) -> float:
-        """NaN: Brian2 counts no synaptic operations."""
+        """NaN: Brian2 counts no synaptic operations, and those of learning do not follow from its spikes."""
         return float("nan")
 
     # ------------------------------------------------------------------------ going on from a checkpoint
@@ -307,11 +342,23 @@ class BrianEngine:
         found += [("judge", "known", self.known)] if self.setting.perturbed and not self.setting.clean else []
         if self.setting.homeostasis:
             found += [(self.setting.name(layer), "mean_count", mean) for layer, mean in enumerate(self.mean)]
-        return found
+        return found + [(name, "shadow", value) for name, value in self.shadow.items()]
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a run needs beside the parameters, where each presentation begins from rest."""
+        """What a run needs beside the parameters.
+
+        Raises
+        ------
+        InputError
+            If presentations go on from each other's states, which Brian2 holds.
+        """
+        require(
+            self.spiking.reset_state,
+            "mode 'brian' saves no membranes and spikes on their way, which a run without reset_state needs to go on; "
+            "set reset_state, or use mode 'spiking'",
+        )
         arrays = {"steps": np.array(self.steps), "baseline": self.baseline, "known": self.known}
+        arrays |= {f"shadow.{name}": value for name, value in self.shadow.items()}
         return arrays | {f"mean.{layer}": mean for layer, mean in enumerate(self.mean)}
 
     def restore(self, params: Params, state: dict[str, np.ndarray]) -> None:
@@ -322,45 +369,7 @@ class BrianEngine:
         InputError
             If a name or a shape differs from this engine's, or if presentations go on from each other's states.
         """
-        require(
-            self.spiking.reset_state,
-            "mode 'brian' saves no membranes and spikes on their way; set reset_state, or use mode 'spiking'",
-        )
+        own = self.state()
         put_back("parameter", self.params, params)
-        put_back("state", self.state(), state)
+        put_back("state", own, state)
         self.steps, self._loaded = int(state["steps"]), None
-
-
-def _require_known(plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
-    """Refuse what the script has no part for."""
-    require(
-        plan.constraint is None, "the brian engine has no hardware constraints; leave them out, or use mode 'spiking'"
-    )
-    require(
-        spiking.transmission == 1,
-        f"the brian engine transmits every spike, but transmission is {spiking.transmission:g}; set it to 1",
-    )
-    require(optimiser.kind == "sgd", f"the brian engine has no optimiser {optimiser.kind!r}; use 'sgd'")
-    ridge = plan.perturbation is not None and plan.perturbation.estimator == "ridge"
-    learned = any(route.follow == "learned" for route in plan.feedback)
-    require(
-        not (ridge and learned),
-        "the brian engine has no feedback learned by ridge regression; use perturbation estimator 'gradient'",
-    )
-    require(
-        all(route.redraw is None for route in plan.feedback),
-        "the brian engine draws no feedback magnitudes anew; use 'scaled', 'unit' or 'fixed_random'",
-    )
-    require(
-        spiking.reset_state or plan.perturbation is None or spiking.baseline != "clean",
-        "baseline 'clean' shows each sample twice, each time from rest; set reset_state, or baseline = 'running'",
-    )
-    for index, projection in enumerate(plan.projections):
-        require(
-            projection.dropout == 0,
-            f"the brian engine has no dropout, but layer {index} has {projection.dropout:g}; set it to 0",
-        )
-        require(
-            spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
-            f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
-        )

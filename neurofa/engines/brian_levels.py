@@ -33,12 +33,11 @@ def _whole(x: str, rounding: str) -> str:
     }[rounding]
 
 
-def rounded(x: str, name: str, rounding: str) -> str:
-    """A value on levels, as code; `name` begins the names of the levels' parameters."""
-    step, low, high = (name.format(part) for part in ("step", "low", "high"))
+def rounded(x: str, name: str, rounding: str, low: str, origin: str) -> str:
+    """A value on levels, as code; `name` holds the names of step and upper end, `low` and `origin` are names."""
+    step, high = name.format("step"), name.format("high")
     if rounding == "truncate":
         return f"clip({step}*{_whole(f'{x}/{step}', rounding)}, {low}, {high})"
-    origin = name.format("origin") if "w_{}" in name else low
     return f"clip({origin} + {step}*{_whole(f'({x} - {origin})/{step}', rounding)}, {low}, {high})"
 
 
@@ -57,7 +56,7 @@ def changed(s: Setting, layer: int, bias: bool, sign: str, amount: str) -> list[
     low, minus = _low(s, layer, bias), "-" if sign == "-" else ""
     if s.shadowed(layer):
         how = "truncate" if grid.rounding == "truncate" else "nearest"
-        stored = rounded("shadow", f"w_{{}}_{layer}", how).replace(f"w_low_{layer}", low)
+        stored = rounded("shadow", f"w_{{}}_{layer}", how, low, f"w_origin_{layer}")
         return [f"shadow = clip(shadow {sign} {amount}, {low}, {high})", f"w = {stored}"]
     if grid.rounding == "truncate":
         return [f"w = clip({step}*round_to_zero(w/{step} {sign} {amount}/{step}), {low}, {high})"]
@@ -71,7 +70,8 @@ def stored_modulator(s: Setting, layer: int, value: str = "M") -> list[str]:
         return []
     if layer == s.last:
         return [f"M = clip({value}, m_low_{layer}, m_high_{layer})"]
-    return [f"M = {rounded(value, f'm_{{}}_{layer}', grid.rounding)}"]
+    low = f"m_low_{layer}"
+    return [f"M = {rounded(value, f'm_{{}}_{layer}', grid.rounding, low, low)}"]
 
 
 def stored_trace(s: Setting, layer: int) -> str:
@@ -107,8 +107,7 @@ def in_integers(s: Setting, layer: int) -> list[str]:
         step = f"i_step{o}"
         lines.append(f"i_syn = {step}*round_to_zero(i_syn/{step}*d_s{o}) + {step}*round_nearest(I/{step})")
         if own.wraps:
-            half = f"(i_end{o} + {step})"
-            lines.append(f"i_syn -= 2*{half}*round_down((i_syn + {half})/(2*{half}))  # in two's complement")
+            lines.append(f"i_syn -= 2*i_half{o}*round_down((i_syn + i_half{o})/(2*i_half{o}))  # in two's complement")
         elif not math.isinf(own.current_end):
             lines.append(f"i_syn = clip(i_syn, -i_end{o}, i_end{o})")
         arrives = f"gain{o}*i_syn"
@@ -137,8 +136,10 @@ def neuron_rows(s: Setting, layer: int) -> list[tuple[str, str]]:
     if n.model == "cuba_lif":
         rows.append((f"d_s{o} = {own.decay_s!r}", "decay of the synaptic current in a tick, cut towards 0"))
         rows.append((f"i_step{o} = {own.current_step!r}", "of the current"))
-        if not math.isinf(own.current_end):
-            rows.append((f"i_end{o} = {own.current_end!r}", "where it wraps around" if own.wraps else "and its end"))
+        if own.wraps:
+            rows.append((f"i_half{o} = {own.current_end + own.current_step!r}", "where it wraps around"))
+        elif not math.isinf(own.current_end):
+            rows.append((f"i_end{o} = {own.current_end!r}", "where it saturates"))
     return rows
 
 
@@ -185,7 +186,7 @@ def level_rows(s: Setting) -> list[tuple[str, str]]:
             rows.append((f"trace_impulse = {s.trace.impulse}", "levels that a spike adds to a trace"))
         rows.append((f"trace_top = {(2**s.trace.bits - 1) / s.trace.impulse!r}", "where traces saturate"))
     if s.epoch > 1:
-        rows.append((f"epoch = {s.epoch}", "ticks after which synapses change"))
+        rows += [(f"epoch = {s.epoch}", "ticks after which synapses change"), (f'due = "{due(s)}"', "")]
     return rows
 
 

@@ -31,7 +31,7 @@ def parameters(s: Setting, rates: tuple[float, ...], number: int) -> list[str]:
         lines += [*_learning_parameters(s, rates), ""]
     if s.learns and level_rows(s):
         lines += ["# what the hardware stores; numbers beyond the ends are set to them"]
-        lines += [f"# by chance: {BY_CHANCE}"] if s.draws else []
+        lines += [f"# by chance: {BY_CHANCE}"] if any("by chance" in why for _, why in level_rows(s)) else []
         lines += [*commented(level_rows(s)), ""]
     if s.draws:
         lines += [*commented([(f"random_state = {number}", "where Brian2's random numbers begin")]), ""]
@@ -137,7 +137,7 @@ def _learning_parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
         rows.append((f"noise_std = {float(settings.noise_std)!r}", "in units of the activity"))
         unit = "v_threshold / r"
         if s.integers(0) is not None:
-            unit = f"{float(spiking.neuron.v_threshold / spiking.neuron.r)!r}"
+            unit = f"{float(spiking.neuron.v_threshold)!r} / {float(spiking.neuron.r)!r}"
         rows.append((f"noise_scale = noise_std * peak * {unit}", "what that is as input"))
         if spiking.baseline == "running":
             rows.append((f"baseline_rate = {float(spiking.baseline_rate)!r}", "of the running mean of the loss"))

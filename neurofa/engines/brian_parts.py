@@ -201,6 +201,12 @@ def errors_of_hidden(s: Setting, layer: int) -> list[str]:
     return lines
 
 
+def _quoted(s: Setting, condition: str) -> str:
+    """A condition as a string, in which the end of an epoch has a name."""
+    over = due(s)
+    return f'f"{condition.replace(over, "{due}")}"' if over and over in condition else f'"{condition}"'
+
+
 def population(s: Setting, layer: int) -> list[str]:
     """A layer's neurons."""
     name, n, o, hidden = s.name(layer), s.neuron(layer), s.own(layer), layer < s.last
@@ -225,7 +231,8 @@ def population(s: Setting, layer: int) -> list[str]:
         f'    reset="{"; ".join(reset)}",',
     ]
     if events:
-        lines += ["    events={", *(f'        "{key}": "{value}",' for key, (value, _) in events.items()), "    },"]
+        lines += ["    events={", *(f'        "{key}": {_quoted(s, value)},' for key, (value, _) in events.items())]
+        lines.append("    },")
     lines += ["    clock=clock,", f'    name="{name}",', ")"]
     lines += [f'{name}.set_event_schedule("{key}", when="{when}")' for key, (_, when) in events.items()]
     if not s.fresh and n.v_leak != 0:

@@ -12,8 +12,8 @@ from ..kernels.encoders import ENCODERS, capacity, encode
 from ..rules import Plan
 from ..spec import Spiking
 from ..spec.errors import InputError, require
-from .brian_setting import Setting
 from .brian_script import FLAGS, script
+from .brian_setting import Setting
 
 
 class Events(NamedTuple):
@@ -51,6 +51,8 @@ def brian2_for(target: str) -> Iterator[None]:
     codegen, log = brian2.prefs.codegen, logging.getLogger("brian2")
     level = log.level
     log.setLevel(logging.WARNING)  # Brian2 describes all that it does, in a file
+    device = brian2.get_device()
+    random = device.get_random_state()
     before = codegen.target, codegen.loop_invariant_optimisations, codegen.cpp.extra_compile_args_gcc
     codegen.target = target
     codegen.loop_invariant_optimisations = False  # these change the order of sums, and with it the last digit
@@ -58,6 +60,7 @@ def brian2_for(target: str) -> Iterator[None]:
     try:
         yield
     finally:
+        device.set_random_state(random)
         log.setLevel(level)
         codegen.target, codegen.loop_invariant_optimisations, codegen.cpp.extra_compile_args_gcc = before
 

@@ -143,12 +143,10 @@ def _weights(s: Setting) -> list[str]:
         n_pre, n_post = s.plan.sizes[layer : layer + 2]
         put.append(f'parts["W_{layer}"].w = arrays["layers.{layer}.W"].ravel()')
         take.append(f'"layers.{layer}.W": np.array(parts["W_{layer}"].w[:]).reshape({n_pre}, {n_post}),')
+        for name in s.shadows(layer):
+            put.append(f'parts["{name}"].shadow = arrays["shadow.{name}"]')
         if s.plan.projections[layer].bias:
             put.append(f'parts["b_{layer}"].w = arrays["layers.{layer}.b"]')
-        for name in ("W", "b") if s.plan.projections[layer].bias else ("W",):
-            if s.shadowed(layer):
-                put.append(f'parts["{name}_{layer}"].shadow = arrays["shadow.{layer}.{name}"]')
-        if s.plan.projections[layer].bias:
             take.append(f'"layers.{layer}.b": np.array(parts["b_{layer}"].w[:]),')
     for route in _own_B(s):
         shape = s.plan.sizes[route.source + 1], s.plan.sizes[route.layer + 1]
@@ -328,7 +326,7 @@ def _main(s: Setting) -> list[str]:
         "    prefs.codegen.loop_invariant_optimisations = False",
         f"    prefs.codegen.cpp.extra_compile_args_gcc = {FLAGS!r}",
         '    if target == "cpp_standalone":',
-        "        prefs.devices.cpp_standalone.extra_make_args_unix = ['-j2']",
+        '        prefs.devices.cpp_standalone.extra_make_args_unix = ["-j2"]  # jobs at a time',
         '        set_device("cpp_standalone", directory=str(here.with_suffix("")) + "_cpp")',
         "    else:",
         "        prefs.codegen.target = target",

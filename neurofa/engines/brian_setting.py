@@ -165,6 +165,11 @@ class Setting:
         shadow = self.hardware is not None and self.hardware.learning.shadow
         return shadow and self.plastic(layer) and self.grid(layer) is not None
 
+    def shadows(self, layer: int) -> list[str]:
+        """Names of the synapses to a layer that have weights in full precision."""
+        names = ["W", "b"] if self.plan.projections[layer].bias else ["W"]
+        return [f"{name}_{layer}" for name in names] if self.shadowed(layer) else []
+
     def modulator_grid(self, layer: int) -> Grid | None:
         """Levels of a layer's modulator, where it has one."""
         modulated = self.modulated(layer) or (self.from_loss and layer < self.last)

@@ -146,7 +146,9 @@ def _listed(name: str, pathways: list[Pathway]) -> list[str]:
     """An argument of Synapses, with the code of each pathway."""
     lines = [f"    {name}={{"]
     for pathway in pathways:
-        lines += [f"        # {pathway.why}", f'        "{pathway.name}": "{"; ".join(pathway.code)}",']
+        line = f'        "{pathway.name}": "{"; ".join(pathway.code)}",'
+        whole = block(f'"{pathway.name}": ', (f"    {code}" for code in pathway.code), ",")
+        lines += [f"        # {pathway.why}", *([line] if len(line) <= 110 else (f"        {part}" for part in whole))]
     return [*lines, "    },"]
 
 

@@ -1,12 +1,12 @@
 """A Plan put under the constraints of a chip (docs/hardware.md)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
+from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, Projection, derive
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import require
 from ..spec.seeds import streams
@@ -16,7 +16,12 @@ THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
 
 
 def constrain(
-    plan: Plan, spiking: Spiking | None, hardware: Hardware, *, seed: int | None = None, learns: bool = True
+    plan: Plan,
+    spiking: Spiking | None,
+    hardware: Hardware,
+    *,
+    seed: int | None = None,
+    given: Collection[str] = (),
 ) -> Plan:
     """The same network as the chip can hold it.
 
@@ -31,9 +36,8 @@ def constrain(
     seed
         Initial parameters are put on levels by stochastic rounding from its stream; None: each is rounded to the
         nearest level.
-    learns
-        Whether room is left for weights to grow, as `Levels.headroom` says; else the unit is the finest at which the
-        present ones fit, so that weights which were learned on levels stay as they are.
+    given
+        Names of parameters that were not drawn, and go to the nearest level in any case.
 
     Returns
     -------
@@ -50,9 +54,12 @@ def constrain(
         check(plan, spiking, hardware)
     fit(plan, hardware)
     rng = None if seed is None else streams(seed).rounding
-    draws = {key: None if rng is None else rng.random(plan.params[key].shape) for key in _in_order(plan)}
+    draws: dict[str, np.ndarray | None] = {}
+    for key in _in_order(plan):
+        drawn = None if rng is None else rng.random(plan.params[key].shape)
+        draws[key] = None if key in given else drawn
     params, routes = dict(plan.params), []
-    weights = tuple(_weight_grid(plan, layer, hardware.weights, learns) for layer in range(plan.n_layers))
+    weights = tuple(_weight_grid(projection, hardware.weights) for projection in plan.projections)
     for layer, grid in enumerate(weights):
         for key in (f"layers.{layer}.W", f"layers.{layer}.b"):
             if grid is not None and key in params:
@@ -67,7 +74,9 @@ def constrain(
         if hardware.feedback is not None and route.follow != "transpose":
             based = route.basis is not None and route.follow in ("sign", "offset")
             stored = route.basis if based and route.basis is not None else params[key]
-            grid = grid_of(hardware.feedback, _largest(stored, 1))
+            # what a rule keeps from being negative must not become so where levels have no 0
+            minimum = 0.0 if (stored >= 0).all() else -math.inf
+            grid = grid_of(hardware.feedback, _largest(stored), minimum)
             params[key], feedback[route.layer] = grid.rounded(stored, draws[key]), grid
             route = replace(route, basis=params[key]) if based else route
         routes.append(route)
@@ -95,39 +104,22 @@ def power_of_two(least: float) -> float:
     return math.ldexp(1.0, math.ceil(math.log2(least)))
 
 
-def _largest(values: np.ndarray, fan_in: int) -> float:
-    """Largest magnitude; of zeros, what the usual initialiser would draw."""
-    largest = float(np.abs(values).max(initial=0.0))
-    return largest if largest > 0 else 1 / math.sqrt(fan_in)
-
-
-def finest_grid(levels: Levels, values: np.ndarray, minimum: float = -math.inf) -> Grid:
-    """Levels in the smallest unit at which all values lie between the ends."""
-    below = -float(values.min(initial=0.0)) / -levels.lowest if levels.lowest < 0 else 0.0
-    unit = max(float(values.max(initial=0.0)) / levels.highest, below)
-    return grid_in(levels, power_of_two(unit) if unit > 0 else 1.0, minimum)
+def _largest(values: np.ndarray) -> float:
+    """Largest magnitude; of zeros, 1."""
+    return float(np.abs(values).max(initial=0.0)) or 1.0
 
 
 def grid_of(levels: Levels, largest: float, minimum: float = -math.inf) -> Grid:
-    """Levels in the units of an array whose largest initial magnitude is `largest`."""
-    return grid_in(levels, power_of_two(levels.headroom * largest / levels.highest), minimum)
-
-
-def grid_in(levels: Levels, unit: float, minimum: float) -> Grid:
-    """Levels times a unit, from the first that is not below `minimum`."""
+    """Levels in the units of an array whose largest initial magnitude is `largest`, from the first above `minimum`."""
+    unit = power_of_two(levels.headroom * largest / levels.highest)
     origin, step = unit * levels.lowest, unit * levels.step
     low = origin if minimum <= origin else origin + step * math.ceil((minimum - origin) / step)
     return Grid(origin, step, low, unit * levels.highest, levels.rounding)
 
 
-def _weight_grid(plan: Plan, layer: int, levels: Levels | None, learns: bool) -> Grid | None:
-    if levels is None:
-        return None
-    projection, W = plan.projections[layer], plan.params[f"layers.{layer}.W"]
-    if not learns:
-        parts = [plan.params[key].ravel() for key in (f"layers.{layer}.W", f"layers.{layer}.b") if key in plan.params]
-        return finest_grid(levels, np.concatenate(parts), projection.minimum)
-    return grid_of(levels, _largest(W, projection.n_pre), projection.minimum)
+def _weight_grid(projection: Projection, levels: Levels | None) -> Grid | None:
+    """Units by what the initialiser can draw, and not by what is there: weights that come back find the same levels."""
+    return None if levels is None else grid_of(levels, projection.reach, projection.minimum)
 
 
 def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np.ndarray:
@@ -157,13 +149,12 @@ def _modulator_grid(plan: Plan, layer: int, hardware: Hardware) -> Grid | None:
     if route is None:
         return None
     if route.follow == "transpose":
-        W = plan.params[f"layers.{route.source}.W"]
         room = hardware.weights.headroom if hardware.weights else 1.0
-        return grid_of(levels, 2 * room * _largest(W, W.shape[0]))
+        return grid_of(levels, 2 * room * plan.projections[route.source].reach)
     followed = route.basis is not None and route.follow in ("sign", "offset")
     stored = route.basis if followed else plan.params[f"layers.{layer}.B"]
     assert stored is not None
-    return grid_of(levels, 2 * _largest(stored, 1))
+    return grid_of(levels, 2 * _largest(stored))
 
 
 def _states(
@@ -205,6 +196,12 @@ def _integers(hardware: Hardware, neuron: Neuron, dt_ms: float, grid: Grid | Non
             "weights.headroom",
         )
     assert step is not None
+    coarsest = 2**state.threshold_shift * step
+    require(
+        neuron.v_threshold >= coarsest / 2,
+        f"population {name!r}: thresholds of {hardware.name!r} are multiples of {coarsest:g} here, and v_threshold is "
+        f"{neuron.v_threshold:g}; raise it, or give weights a smaller headroom",
+    )
     current = (2 ** (state.current_bits - 1) - 1) * step / gain if state.current_bits else math.inf
     return Integers(
         step=step,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec import Hardware
+from ..spec.errors import require
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ class Integers:
     v_reset: float
     above: bool
     wraps: bool
+
+    def __post_init__(self) -> None:
+        for name in ("step", "end", "current_step", "current_end", "gain", "threshold"):
+            require(getattr(self, name) > 0, f"integers {name} is {getattr(self, name)}; it must be positive")
+        for name in ("decay_m", "decay_s"):
+            require(0 <= getattr(self, name) <= 1, f"integers {name} is {getattr(self, name)}; it must be in [0, 1]")
+        require(
+            self.v_reset < self.threshold, f"integers v_reset {self.v_reset} is not below threshold {self.threshold}"
+        )
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,22 @@ def draw(init: Init | str, shape: tuple[int, ...], fan_in: int, fan_out: int, rn
         Advanced by one draw, and not at all for ``zeros``.
     """
     init = Init.of(init)
+    if init.kind == "zeros":
+        return np.zeros(shape)
+    low, high, std = distribution(init, fan_in, fan_out)
+    if std is None:
+        return rng.uniform(low, high, shape)
+    values = rng.normal(0.0, std, shape)
+    return np.abs(values) if init.kind == "abs_normal" else values
+
+
+def distribution(init: Init, fan_in: int, fan_out: int) -> tuple[float, float, float | None]:
+    """Bounds of a uniform distribution, or the standard deviation of a normal one."""
     bounds = {
         "he_uniform": np.sqrt(6 / fan_in),
         "xavier_uniform": np.sqrt(6 / (fan_in + fan_out)),
         "scaled_uniform": 1 / np.sqrt(fan_in),
+        "zeros": 0.0,
     }
     deviations = {
         "he_normal": np.sqrt(2 / fan_in),
@@ -31,13 +43,17 @@ def draw(init: Init | str, shape: tuple[int, ...], fan_in: int, fan_out: int, rn
         "normal": init.std,
         "abs_normal": init.std,
     }
-    if init.kind == "zeros":
-        return np.zeros(shape)
     if init.kind == "uniform":
         assert init.low is not None
         assert init.high is not None
-        return rng.uniform(init.low, init.high, shape)
+        return init.low, init.high, None
     if init.kind in bounds:
-        return rng.uniform(-bounds[init.kind], bounds[init.kind], shape)
-    values = rng.normal(0.0, deviations[init.kind], shape)
-    return np.abs(values) if init.kind == "abs_normal" else values
+        return -bounds[init.kind], bounds[init.kind], None
+    return 0.0, 0.0, deviations[init.kind]
+
+
+def reach(init: Init | str, fan_in: int, fan_out: int) -> float:
+    """How large a drawn weight can be: a bound, or three standard deviations; 1/sqrt(fan_in) where all are zero."""
+    low, high, std = distribution(Init.of(init), fan_in, fan_out)
+    largest = float(max(abs(low), abs(high)) if std is None else 3 * std)
+    return largest if largest > 0 else fan_in**-0.5

@@ -11,7 +11,7 @@ from ..spec.errors import InputError, require
 from ..spec.network import BOUNDED
 from ..spec.seeds import streams
 from .feedback import FOLLOWS, derive, initial
-from .initialise import draw
+from .initialise import draw, reach
 from .plan import FeedbackProjection, Params, Plan, Projection
 
 MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
@@ -171,6 +171,7 @@ def assemble(
             bias=layer.bias,
             dropout=layer.dropout,
             plastic=layer.plastic and (rule.signal != "none" or i == len(network.layers) - 1),
+            reach=reach(layer.init, network.sizes[i], layer.units),
             minimum=MONOTONE_MINIMUM if rule.constraint == "monotone" and i > 0 else -math.inf,
         )
         for i, layer in enumerate(network.layers)

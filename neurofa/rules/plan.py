@@ -14,7 +14,8 @@ Params = dict[str, np.ndarray]
 class Projection:
     """A feedforward projection and the neurons it ends on.
 
-    `minimum` is the lower bound of every weight after each update (-inf: none).
+    `minimum` is the lower bound of every weight after each update (-inf: none); `reach` says how large the
+    initialiser's weights can be, by which a chip's units are chosen.
     """
 
     n_pre: int
@@ -25,6 +26,7 @@ class Projection:
     dropout: float
     plastic: bool
     minimum: float
+    reach: float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .errors import require, require_choice
 from .rule import STRICT
-from .spiking import MAX_DELAY_TICKS, NEURONS, RESETS
+from .spiking import MAX_DELAY_TICKS, MAX_TICKS, NEURONS, RESETS
 
 ROUNDINGS = ("nearest", "stochastic", "truncate")
 OVERFLOWS = ("saturate", "wrap")
@@ -105,8 +105,9 @@ class State:
         for name in ("weight_shift", "threshold_shift"):
             require(0 <= getattr(self, name) <= 16, f"state {name} is {getattr(self, name)}; it must be 0 to 16")
         require(
-            self.exponent_min <= self.exponent_max,
-            f"state exponents go from {self.exponent_min} to {self.exponent_max}; give the smaller one first",
+            -32 <= self.exponent_min <= self.exponent_max <= 32,
+            f"state exponents go from {self.exponent_min} to {self.exponent_max}; they must lie in -32 to 32, the "
+            "smaller one first",
         )
         require_choice("state current_overflow", self.current_overflow, OVERFLOWS)
 
@@ -229,6 +230,10 @@ class Learning:
 
     def __post_init__(self) -> None:
         _at_least("learning every_ticks", self.every_ticks, 1)
+        require(
+            (self.every_ticks or 1) <= MAX_TICKS,
+            f"learning every_ticks is {self.every_ticks}; it must be at most {MAX_TICKS}, the longest presentation",
+        )
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ SETTINGS = Spiking(
 
 
 def cases():
-    """A list that has every rule with both updates, and each of the other choices with several rules."""
+    """A list that has every rule with both updates, of which one is slow, and other choices with several rules."""
     found, number = [], 0
     for rule in (*PRESETS.values(), *COMPOSED):
         for update in ("spike", "error"):
@@ -74,7 +74,8 @@ def cases():
             )
             kept = "fresh" if fresh else "kept"
             noise = f"-{baseline}" if rule.perturbation is not None else ""
-            found.append(pytest.param(rule, spiking, id=f"{rule.name}-{update}-{kept}{noise}"))
+            marks = [pytest.mark.slow] if number % 4 in (1, 2) else []
+            found.append(pytest.param(rule, spiking, id=f"{rule.name}-{update}-{kept}{noise}", marks=marks))
             number += 1
     return found
 
@@ -264,8 +265,8 @@ def test_refusals_of_settings_and_samples():
     engine = new_engine("brian", plan, replace(SETTINGS, reset_state=False), batch_size=1)
     with pytest.raises(InputError, match=r"inputs go from 0 to 2"):
         engine.check_samples(np.array([[0.0, 2.0, 0.0, 0.0]]), np.array([0]))
-    with pytest.raises(InputError, match="set reset_state"):
-        engine.restore(engine.params, engine.state())
+    with pytest.raises(InputError, match="set reset_state"):  # before anything is saved
+        engine.state()
     with pytest.raises(InputError, match="no raw update"):
         engine.updates(np.zeros((1, 4)), np.array([0]))
     noisy = lower(network_for(NP_DFA, (4, 5, 3)), NP_DFA, 0)

@@ -16,7 +16,7 @@ import neurofa as nf
 from neurofa.engines.spiking import SpikingEngine
 from neurofa.hardware import constrain
 from neurofa.rules import PRESETS, SHALLOW, freeze
-from neurofa.spec import Encoder, Hardware, Layer, Learning, Levels, Network, Neuron, Spiking, State, Trace
+from neurofa.spec import Encoder, Hardware, Init, Layer, Learning, Levels, Network, Neuron, Spiking, State, Trace
 
 CHIP = Hardware(
     weights=FOUR,
@@ -72,9 +72,9 @@ def changes(rounding, share, *, seed=0, n=1, start=0.0, shadow=False):
 
     Every input spikes in the single tick of a presentation, and every output makes one error event in it.
     """
-    network = Network(N_IN, (Layer(N_OUT, bias=False),), "half_sse", task="regression")
+    drawn = Init("uniform", low=-4.0, high=4.0)  # which sets the unit
+    network = Network(N_IN, (Layer(N_OUT, bias=False, init=drawn),), "half_sse", task="regression")
     W = np.full((N_IN, N_OUT), start)
-    W[0, 0] = 4.0 if start == 0 else W[0, 0]  # the largest, which sets the unit
     plan = freeze(network, SHALLOW, {"layers.0.W": W})
     spiking = Spiking(
         sample_ms=1.0,
@@ -153,7 +153,8 @@ def test_a_shadow_is_never_far_from_what_is_stored():
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_given_levels_stay_as_they_are(rounding):
-    network = Network(2, (Layer(3, bias=False),), "half_sse", task="regression")
+    drawn = Init("uniform", low=-2.0, high=2.0)
+    network = Network(2, (Layer(3, bias=False, init=drawn),), "half_sse", task="regression")
     W = np.array([[0.5, -1.0, 0.25], [1.75, 0.0, -2.0]])  # quarters within -8 to 7
     plan = freeze(network, SHALLOW, {"layers.0.W": W})
     chip = Hardware(weights=Levels(-8, 8, rounding=rounding))

@@ -150,8 +150,7 @@ def test_initial_parameters_are_drawn_in_order():
     chip = Hardware(weights=WHOLE, feedback=ODD)
     told, rng = constrain(plan, spiking_for(), chip, 3), streams(3).rounding
     for layer in range(3):
-        W = plan.params[f"layers.{layer}.W"]
-        u = smallest_power(np.abs(W).max() / 7)
+        u = smallest_power(plan.projections[layer].reach / 7)
         for name in "WbB"[: 2 if layer == 2 else 3]:
             key = f"layers.{layer}.{name}"
             value = plan.params[key]
@@ -382,6 +381,7 @@ def test_transmission_passes_its_share():
 def test_shadow_weights_gather_what_is_less_than_a_step():
     """Changes of -0.3 of a step of 1/8: a shadow moves after the second, and weights rounded to the nearest never."""
     plan = by_hand([[0.875, 0.5]], [[1.0], [0.5]], [[1.0, 1.0]])
+    plan = replace(plan, projections=tuple(replace(p, reach=0.875) for p in plan.projections))
     found = []
     for shadow in True, False:
         chip = Hardware(weights=Levels(-8, 7), learning=Learning(shadow=shadow))

@@ -1,0 +1,72 @@
+"""What Figures 2 and 3 of Frenkel et al. 2021 share: five rules, curves over epochs, angles of two hidden layers."""
+
+from pathlib import Path
+
+from neurofa.experiments import mean_curves, mean_of, panels, thinned, trained, where
+
+RULES = ("shallow", "bp", "fa", "dfa", "sdfa")
+ANGLED = ("fa", "dfa", "sdfa")
+MEASURED = ("quantity", "x", "value")
+POINTS = 50
+
+
+def jobs(seed: int, epochs: int) -> list[dict]:
+    return [{"rule": rule, "seed": seed, "epochs": epochs} for rule in RULES]
+
+
+def describe(model_name: str, job: dict, kept: float) -> tuple:
+    import neurofa as nf
+
+    model = nf.load_model(model_name)
+    return *model.for_rule(nf.rules.named(job["rule"])), model.data, POINTS, kept
+
+
+def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder: Path) -> list[dict]:
+    """Train, and return curves (names by variable of the history) and angles, smoothed as in the paper.
+
+    `kept` is the share of the moving average that an epoch leaves.
+    """
+    import neurofa as nf
+
+    model = nf.load_model(model_name)
+    data, rule = nf.load_data(model.data, seed=job["seed"]), nf.rules.named(job["rule"])
+    run = trained(folder, model, rule, data, job["seed"], probe_every=None, epochs=job["epochs"])
+    places = thinned(job["epochs"], POINTS)
+    rows = [(name, n + 1, run.history[variable].values[n]) for variable, name in curves.items() for n in places]
+    if job["rule"] in ANGLED:
+        for layer in (0, 1):
+            angles = run.history.alignment_deg.values[1:, layer]  # the first is that of the untrained network
+            rows += [(f"angle_{layer + 1}", n + 1, smoothed(angles, kept)[n]) for n in places]
+    return [{"quantity": quantity, "x": int(x), "value": float(value)} for quantity, x, value in rows]
+
+
+def smoothed(values, kept: float) -> list[float]:
+    """Exponentially weighted moving average that begins at the first value."""
+    means = [float(values[0])]
+    for value in values[1:]:
+        means.append(kept * means[-1] + (1 - kept) * float(value))
+    return means
+
+
+def at_end(rows: list[dict], quantity: str) -> dict[str, float]:
+    """Mean over seeds at the last epoch, by rule."""
+    last = max(row["x"] for row in rows)
+    return {rule: mean_of(where(rows, rule=rule, quantity=quantity, x=last), "value") for rule in RULES}
+
+
+def largest_angle(rows: list[dict]) -> float:
+    """Largest smoothed angle of any rule and hidden layer at the last epoch, mean over seeds."""
+    return max(at_end(rows, f"angle_{layer}")[rule] for layer in (1, 2) for rule in ANGLED)
+
+
+def draw(rows: list[dict], curves: dict[str, str], log: bool):
+    """Four panels: two curves above, the angles of the two hidden layers below."""
+    figure, axes = panels(2, 2, width=6.8, height=4.6)
+    for ax, letter, (quantity, label) in zip(axes, "AB", curves.items(), strict=False):
+        mean_curves(ax, where(rows, quantity=quantity), "rule", log=log, legend=letter == "A")
+        ax.set(title=letter, xlabel="epochs", ylabel=label)
+    for ax, letter, layer in zip(axes[2:], "CD", (1, 2), strict=True):
+        mean_curves(ax, where(rows, quantity=f"angle_{layer}"), "rule", legend=False)
+        ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
+        ax.set(title=letter, xlabel="epochs", ylabel=f"angle to bp, hidden layer {layer} (°)", ylim=(0, 100))
+    return figure

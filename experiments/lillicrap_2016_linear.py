@@ -1,0 +1,93 @@
+"""Lillicrap et al. 2016, Figure 1 and supplementary Figures 1 to 3: a linear 30-20-10 network learns by four algorithms.
+
+Protocol: shallow learning, reinforcement (node perturbation), feedback alignment and backpropagation learn a random
+linear map from the same initial weights, at the same learning rate, minibatches of 10; the error is that of 1000 test
+samples over the variance of the targets (normalised squared error). Rate, minibatch, and the bounds of the weights
+are not stated; an "epoch" is 250 samples here, so that the curves are seen. Each seed has a map of its own.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+
+SEEDS = {"quick": 2, "default": 10, "full": 20}
+PROTOCOL = dict.fromkeys(SEEDS, "20,000 training samples, learning rate 0.005, minibatches of 10 (chosen here)")
+MEASURED = ("quantity", "x", "value")
+RULES = ("shallow", "node_perturbation", "fa", "bp")
+MODEL = "lillicrap_2016_linear_30_20_10"
+SLICE, SLICES = 250, 80
+
+
+def jobs(mode: str, seed: int) -> list[dict]:
+    return [{"rule": rule, "seed": seed} for rule in RULES]
+
+
+def describe(job: dict) -> tuple:
+    import neurofa as nf
+
+    model = nf.load_model(MODEL)
+    return *model.for_rule(nf.rules.named(job["rule"])), model.data, SLICE, SLICES
+
+
+def one(job: dict, folder: Path) -> list[dict]:
+    import neurofa as nf
+
+    model = nf.load_model(MODEL)
+    data = nf.load_data(model.data, seed=job["seed"])
+    scale = 0.5 * float((data.y_test**2).sum(axis=1).mean())
+    data = replace(data, x_train=data.x_train[:SLICE], y_train=data.y_train[:SLICE], note=f"{SLICE} samples an epoch")
+    every = SLICE // model.training.batch_size
+    run = trained(folder, model, nf.rules.named(job["rule"]), data, job["seed"], probe_every=every, epochs=SLICES)
+    rows = [("nse", SLICE * (n + 1), loss / scale) for n, loss in enumerate(run.history.test_loss.values)]
+    if job["rule"] in ("fa", "node_perturbation"):
+        probes, angles = run.history.probe.values, run.history.alignment_deg.values[:, 0]
+        rows += [("angle", model.training.batch_size * n, angle) for n, angle in zip(probes, angles, strict=True)]
+    return [{"quantity": quantity, "x": int(x), "value": float(value)} for quantity, x, value in rows]
+
+
+def verdicts(rows: list[dict], paper: dict) -> list:
+    curves = where(rows, quantity="nse")
+    after = {(rule, n): mean_of(where(curves, rule=rule, x=n), "value") for rule in RULES for n in (5_000, 20_000)}
+    angles = {rule: mean_of([row for row in where(rows, rule=rule, quantity="angle") if row["x"] > 1000], "value")
+              for rule in ("fa", "node_perturbation")}  # fmt: skip
+    first = mean_of(where(rows, rule="fa", quantity="angle", x=0), "value")
+    rates = {rule: mean_of([row for row in samples_to(curves, 0.01) if row["rule"] == rule], "x") for rule in RULES[1:]}
+    return [
+        finding("backpropagation and feedback alignment learn the map (error below 1e-4)",
+                max(after["bp", 20_000], after["fa", 20_000]) < 1e-4, curves),
+        finding("feedback alignment needs at most 1.5 times backpropagation's samples to an error of 0.01",
+                rates["fa"] <= 1.5 * rates["bp"], curves),
+        finding("reinforcement needs more samples than feedback alignment to an error of 0.01",
+                rates["node_perturbation"] > rates["fa"], curves),
+        finding("shallow learning stays behind all others (error above 0.1)",
+                after["shallow", 20_000] > 0.1 > max(after[rule, 20_000] for rule in RULES[1:]), curves),
+        finding("signals of feedback alignment come from about 90 degrees to below 45 of backpropagation's",
+                angles["fa"] < 45 and abs(first - 90) < 15, where(rows, rule="fa")),
+        finding("signals of feedback alignment are nearer to backpropagation's than those of reinforcement",
+                angles["fa"] < angles["node_perturbation"] < 90, where(rows, quantity="angle")),
+    ]  # fmt: skip
+
+
+def samples_to(curves: list[dict], error: float) -> list[dict]:
+    """Of each run, the row where its error is first at most so large."""
+    first: dict = {}
+    for row in sorted(curves, key=lambda row: row["x"]):
+        if row["value"] <= error:
+            first.setdefault((row["rule"], row["seed"]), row)
+    return list(first.values())
+
+
+def draw(rows: list[dict], paper: dict):
+    figure, (left, right) = panels(2, width=6.4)
+    mean_curves(left, where(rows, quantity="nse"), "rule", log=True)
+    left.set(xlabel="training samples", ylabel="normalised squared error", ylim=(1e-8, 2))
+    mean_curves(right, where(rows, quantity="angle"), "rule")
+    right.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
+    right.set(xlabel="training samples", ylabel="angle to backpropagation (°)", ylim=(0, 100))
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(__file__))

@@ -1,0 +1,115 @@
+"""Lillicrap et al. 2016, supplementary Figure 7: XOR by feedback alignment, 2-2-1 and 2-25-1.
+
+Protocol: learning rate 0.5 for feedback alignment and backpropagation, sigmoid units, one pattern an update, 5000
+epochs (activations, epochs and most initial weights are not stated). The 2-2-1 network of feedback alignment starts
+from the output weights W and the feedback B that supplementary Note 4 prints; its hidden weights are drawn. The paper
+shows one run that finds a solution; here it is compared with the seeds that find one (mean squared error below 0.01).
+Weights grow as long as a network learns, so that their sizes depend on the number of epochs; their angle hardly does.
+"""
+
+import sys
+from pathlib import Path
+
+from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
+
+SEEDS = {"quick": 3, "default": 20, "full": 20}
+PROTOCOL = dict.fromkeys(SEEDS, "learning rate 0.5, 5000 epochs (number of epochs chosen here)")
+MEASURED = ("quantity", "x", "value")
+SOLVED = 0.01
+
+
+def jobs(mode: str, seed: int) -> list[dict]:
+    return [
+        {"network": network, "rule": rule, "seed": seed} for network in ("2_2_1", "2_25_1") for rule in ("bp", "fa")
+    ]
+
+
+def printed(job: dict) -> dict:
+    """The weights that the note prints for the start of 2-2-1."""
+    if (job["network"], job["rule"]) != ("2_2_1", "fa"):
+        return {}
+    return {"layers.1.W": [[0.15], [-0.13]], "layers.0.B": [[-3.75, -4.53]]}
+
+
+def describe(job: dict) -> tuple:
+    import neurofa as nf
+
+    model = nf.load_model(f"lillicrap_2016_xor_{job['network']}")
+    return *model.for_rule(nf.rules.named(job["rule"])), model.data, printed(job)
+
+
+def one(job: dict, folder: Path) -> list[dict]:
+    import numpy as np
+
+    import neurofa as nf
+    from neurofa.analysis.alignment import angle_deg
+
+    model, rule = nf.load_model(f"lillicrap_2016_xor_{job['network']}"), nf.rules.named(job["rule"])
+    start = dict(nf.lower(model.for_rule(rule)[0], rule, job["seed"]).params)
+    given = {name: np.array(values, np.float32) for name, values in printed(job).items()}
+    start |= given
+    run = trained(None, model, rule, nf.load_data(model.data), job["seed"], params=start if given else None)
+    mse = run.history.test_loss.values
+    rows = [("mse", place + 1, mse[place]) for place in thinned(len(mse), 60)]
+    rows += [("solved", 0, float(mse[-1] < SOLVED)), ("epochs_to_solve", 0, 1 + int(np.sum(mse >= SOLVED)))]
+    if rule.name == "fa":
+        B = run.params["layers.0.B"]
+        for state, params in (("before", start), ("after", run.params)):
+            W = params["layers.1.W"]
+            rows.append((f"angle_{state}", 0, angle_deg(W.T, B)))
+            rows += [(f"weight_{state}", round(float(b), 6), w) for b, w in zip(B.ravel(), W.ravel(), strict=True)]
+    return [{"quantity": quantity, "x": float(x), "value": float(value)} for quantity, x, value in rows]
+
+
+def solving(rows: list[dict]) -> list[dict]:
+    """The rows of the runs that find a solution."""
+    found = {(row["network"], row["rule"], row["seed"]) for row in where(rows, quantity="solved", value=1.0)}
+    return [row for row in rows if (row["network"], row["rule"], row["seed"]) in found]
+
+
+def verdicts(rows: list[dict], paper: dict) -> list:
+    from neurofa.analysis.alignment import angle_deg
+
+    small, large = (where(rows, network=network, rule="fa") for network in ("2_2_1", "2_25_1"))
+    good = solving(small)
+    angles = {(state, size): mean_of(where(part, quantity=f"angle_{state}"), "value")
+              for state in ("before", "after") for size, part in (("small", good), ("large", solving(large)))}  # fmt: skip
+    weights = [
+        compare(f"2-2-1: output weight W1{n} after learning", where(good, quantity="weight_after", x=b), "value", w)
+        for n, b, w in zip((1, 2), paper["feedback"], paper["weights_after"], strict=True)
+    ]
+    printed_angle = round(angle_deg(paper["weights_after"], paper["feedback"]), 1)
+    solved = where(large, quantity="solved")
+    epochs = {(network, rule): mean_of(where(solving(rows), network=network, rule=rule, quantity="epochs_to_solve"), "value")
+              for network in ("2_2_1", "2_25_1") for rule in ("bp", "fa")}  # fmt: skip
+    return [
+        *weights,
+        compare("2-2-1: angle of W to B after learning, degrees", where(good, quantity="angle_after"), "value",
+                printed_angle),
+        finding("2-2-1: some runs of feedback alignment solve XOR", len(good) > 0, small),
+        finding("2-2-1: W turns towards B", angles["after", "small"] < angles["before", "small"], small),
+        finding("2-25-1: every run of feedback alignment solves XOR", all(row["value"] == 1 for row in solved), solved),
+        finding("feedback alignment is quicker than backpropagation where both find a solution",
+                all(epochs[network, "fa"] < epochs[network, "bp"] for network in ("2_2_1", "2_25_1")), rows),
+        finding("2-25-1: W turns from a right angle to below 60 degrees of B",
+                angles["after", "large"] < 60 < angles["before", "large"], large),
+    ]  # fmt: skip
+
+
+def draw(rows: list[dict], paper: dict):
+    figure, axes = panels(3, width=7.2, height=2.5)
+    for ax, network in zip(axes, ("2_2_1", "2_25_1"), strict=False):
+        mean_curves(ax, where(solving(rows), network=network, quantity="mse"), "rule", log=True)
+        ax.set(title=f"{network.replace('_', '-')}, runs that solve it", xlabel="epochs", ylabel="mean squared error")
+    first = where(rows, network="2_25_1", rule="fa", seed=0)
+    for state, color in (("before", "#777777"), ("after", "#0072B2")):
+        pairs = where(first, quantity=f"weight_{state}")
+        axes[2].plot([row["x"] for row in pairs], [row["value"] for row in pairs], "o", color=color, markersize=3,
+                     label=state)  # fmt: skip
+    axes[2].set(title="2-25-1, one run", xlabel="B", ylabel="W")
+    axes[2].legend()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(__file__))

@@ -1,0 +1,27 @@
+"""Published tables and figures as scripts: jobs side by side, tidy rows, verdicts, figures, a scoreboard.
+
+A script says what its jobs are, runs one of them, compares rows with the paper's values, and draws; all else is here.
+docs/experiments.md has the pattern.
+"""
+
+from .rows import mean_curves, mean_of, panels, thinned, where
+from .running import run_script, trained
+from .scripts import Script, bundled_scripts, load_script
+from .verdicts import Verdict, compare, finding, scatter_of_verdicts
+
+__all__ = [
+    "Script",
+    "Verdict",
+    "bundled_scripts",
+    "compare",
+    "finding",
+    "load_script",
+    "mean_curves",
+    "mean_of",
+    "panels",
+    "run_script",
+    "scatter_of_verdicts",
+    "thinned",
+    "trained",
+    "where",
+]

@@ -1,0 +1,159 @@
+"""What experiments leave: rows, verdicts and a figure each, the scoreboard of all, the gallery."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..io.atomic import atomic_path
+from ..io.results import write_table
+from .rows import compute_seconds, not_run, of_jobs, read_rows, reusable
+from .scripts import Row, Script, bundled_scripts
+from .verdicts import Verdict, duration, lines_of
+
+COLUMNS = (
+    "experiment", "item", "paper", "paper_std", "ours", "ours_std", "seeds", "difference", "tolerance", "within",
+    "protocol", "seconds", "date", "neurofa", "machine", "command",
+)  # fmt: skip
+WITHIN = (
+    "A number is within if it differs from the paper's by at most two combined standard deviations (the root of the sum "
+    "of both squares), or by the tolerance that the script names where that is more."
+)
+
+
+def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, list[Row], str]:
+    """The most complete mode that the rows cover, the rows of it, and its protocol in words.
+
+    Parameters
+    ----------
+    mode
+        The mode, if it is known.
+    """
+    if not mode:
+        mode = "default" if not_run(rows, script.jobs("full", range(script.seeds("full")))) else "full"
+    mine = of_jobs(rows, script.jobs(mode, sorted({int(row["seed"]) for row in rows})))
+    missing = len(not_run(mine, script.jobs(mode, range(script.seeds(mode)))))
+    words = f"{script.module.PROTOCOL[mode]}; {len({row['seed'] for row in mine})} of {script.seeds('full')} seeds"
+    return mode, mine, words + (f"; {missing} jobs of this protocol have not run yet" if missing else "")
+
+
+def judged(script: Script, rows: Sequence[Row], mode: str = "") -> list[Verdict]:
+    """The verdicts on rows; findings only if all jobs of at least one seed are there, since they compare jobs."""
+    mode, mine, _ = protocol(script, rows, mode)
+    verdicts = [verdict for verdict in script.module.verdicts(mine, script.paper) if verdict is not None]
+    seeds = sorted({int(row["seed"]) for row in mine})
+    complete = any(not not_run(mine, script.jobs(mode, [seed])) for seed in seeds)
+    return [verdict for verdict in verdicts if complete or not verdict.is_finding]
+
+
+def write_outcome(
+    script: Script, rows: Sequence[Row], results: Path, command: str = "", figure: bool = False, mode: str = ""
+) -> None:
+    """Write the rows of an experiment, and with a command also its verdicts, page and figure, into a folder."""
+    table = results / f"{script.name}.csv"
+    write_table(table, rows, list(rows[0]))
+    if not command:
+        return
+    rows = read_rows(table)  # as they are when they are read again
+    verdicts = judged(script, rows, mode)
+    _, mine, words = protocol(script, rows, mode)
+    known: dict[str, Any] = {
+        "experiment": script.name, "protocol": words, "neurofa": rows[0]["neurofa"], "command": command,
+    }  # fmt: skip
+    write_table(results / f"{script.name}_verdicts.csv", [known | verdict.row() for verdict in verdicts], COLUMNS)
+    _write(results / f"{script.name}.md", _page(script, mine, verdicts, words, command))
+    if figure:
+        from ..plot import save_figure, styled
+
+        with styled():
+            drawn = script.module.draw(mine, script.paper)
+        save_figure(drawn, results / f"{script.name}.png")
+
+
+def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str) -> str:
+    """One experiment in Markdown: what it is, how it was made, its verdicts and its figure."""
+    dates = sorted({str(row["date"]) for row in rows})
+    lines = [
+        f"# {script.title}", "", f"Made by `{command}`. Protocol: {words}.",
+        f"Machine: {'; '.join(sorted({str(row['cpu']) for row in rows}))}, one thread a job, "
+        f"{duration(compute_seconds(rows))} of compute. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
+        f"neurofa {rows[0]['neurofa']}.", "", script.doc.partition("\n")[2].strip(), "", WITHIN, "",
+        *lines_of(verdicts), "", f"![{script.title}]({script.name}.png)", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
+    """Judge and draw all stored rows again, and write the scoreboard and the gallery.
+
+    Parameters
+    ----------
+    results
+        Folder of the tables.
+    scoreboard, gallery
+        Files to write: one row for each published number, and the figures of all experiments.
+
+    Returns
+    -------
+    list of str
+        What could not be judged, in a line each.
+    """
+    from .. import __version__
+
+    notes, sections, pictures = [], [], []
+    numbers: list[Verdict] = []
+    for script in bundled_scripts():
+        page = results / f"{script.name}.md"
+        link = os.path.relpath(page, scoreboard.parent)
+        if not script.shares:
+            if page.is_file():
+                sections += [
+                    f"## {script.title}",
+                    "",
+                    f"`neurofa experiments run {script.name}`; [its page]({link}).",
+                    "",
+                ]
+            continue
+        stored = read_rows(results / f"{script.name}.csv")
+        rows = reusable(script, stored, __version__)
+        if len(rows) < len(stored):
+            notes.append(
+                f"{script.name}: {len(stored) - len(rows)} rows are of another version or description, left out"
+            )
+        if not rows:
+            notes.append(f"{script.name}: no rows; neurofa experiments run {script.name}")
+            continue
+        command = f"neurofa experiments run {script.name}"
+        mode, mine, words = protocol(script, rows)
+        command += " --full" if mode == "full" else ""
+        write_outcome(script, rows, results, command=command, figure=True)
+        verdicts = judged(script, rows)
+        numbers += verdicts
+        about = f"`{command}`. Protocol: {words}. {duration(compute_seconds(mine))} of compute. [Its page]({link})."
+        sections += [f"## {script.title}", "", about, "", *lines_of(verdicts), ""]
+        picture = os.path.relpath(results / f"{script.name}.png", gallery.parent)
+        pictures += [f"## {script.title}", "", f"`{command}`", "", f"![{script.title}]({picture})", ""]
+    _write(scoreboard, "\n".join([*_opening(numbers), *sections]))
+    _write(
+        gallery,
+        "\n".join(["# Gallery", "", "Figures of the experiments, each with the command that made it.", "", *pictures]),
+    )
+    return notes
+
+
+def _opening(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many numbers are within, and how many findings hold."""
+    published = [v for v in verdicts if not v.is_finding]
+    findings = [v for v in verdicts if v.is_finding]
+    return [
+        "# Results", "", "Made by `neurofa experiments report` from the rows in `results/`. "
+        f"{sum(v.within for v in published)} of {len(published)} published numbers are within, "
+        f"{sum(v.within for v in findings)} of {len(findings)} findings hold.", "", WITHIN, "",
+        "Compute is wall time of the jobs added up, one thread each. A mean over one or two seeds says little about the "
+        "spread; each section says how many seeds the paper has.", "",
+    ]  # fmt: skip
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")

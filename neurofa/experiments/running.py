@@ -1,0 +1,212 @@
+"""Running a script: its options, jobs side by side with checkpoints, and what is written while they finish."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..spec.errors import InputError, require
+from .report import judged, write_outcome
+from .rows import PROVENANCE, in_order, not_run, of_jobs, read_rows, reusable
+from .scripts import Job, Row, Script, results_folder
+from .verdicts import duration, lines_of
+
+if TYPE_CHECKING:
+    from ..io.data import Data
+    from ..run import Run
+    from ..spec import Model, Rule
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
+    """Run an experiment as a command: read its options, run what is missing, write rows, verdicts and figure.
+
+    Parameters
+    ----------
+    path
+        Of the script: its ``__file__``.
+    arguments
+        In place of those of the command line.
+
+    Returns
+    -------
+    int
+        0; 1 if a finding does not hold in a quick run; 2 on bad input, or if a job failed; 130 on Ctrl-C.
+    """
+    script = Script(Path(path).resolve())
+    options = _options(script, arguments)
+    mode = "quick" if options.quick else "full" if options.full else "default"
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers, which have a core each
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(script, mode, options)
+    except InputError as error:
+        print(f"{script.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _options(script: Script, arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=script.path.name, description=script.doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--quick", action="store_true", help="under two minutes; fails if a finding does not hold")
+    modes.add_argument("--full", action="store_true", help="the paper's protocol with all its seeds")
+    parser.add_argument("--seeds", type=int, help="seeds of each job, in place of the mode's")
+    parser.add_argument("--workers", type=int, default=_cores(), help="jobs side by side, a thread each")
+    parser.add_argument("--results", type=Path, default=results_folder(), help="folder of tables and figures")
+    parser.add_argument("--runs", type=Path, help="folder of checkpoints and of quick runs (beside the results)")
+    parser.add_argument("--overwrite", action="store_true", help="run anew what is there already")
+    options = parser.parse_args(arguments)
+    for name in ("seeds", "workers"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            parser.error(f"--{name} is {value}; give at least 1")
+    return options
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
+    from .. import __version__
+
+    runs: Path = options.runs or options.results.parent / "runs"
+    results: Path = runs / "quick" if mode == "quick" else options.results
+    jobs = script.jobs(mode, range(options.seeds or script.seeds(mode)))
+    require(len(jobs) > 0, f"{script.path.name}: there are no jobs")
+    rows = read_rows(results / f"{script.name}.csv")
+    if mode == "quick":
+        rows = []  # a check that has been made does not say that it would be passed again
+    elif options.overwrite:
+        wanted = {id(row) for row in of_jobs(rows, jobs)}
+        rows = [row for row in rows if id(row) not in wanted]
+    rows = reusable(script, rows, __version__)
+    missing = not_run(rows, jobs)
+    command = f"neurofa experiments run {script.name}" + ("" if mode == "default" else f" --{mode}")
+    done, failed = len(jobs) - len(missing), 0
+    folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
+    fresh = options.overwrite or mode == "quick"
+    for job, made, said in _results(script, missing, folders, fresh, options.workers):
+        if made is None:
+            failed += 1
+            print(f"{_words(job)}: {said}", file=sys.stderr, flush=True)
+            continue
+        rows = in_order([*rows, *made], list(job))
+        write_outcome(script, rows, results)
+        done += 1
+        print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
+    if not rows:
+        return BAD_INPUT
+    write_outcome(script, rows, results, command=command, figure=True, mode=mode if mode == "quick" else "")
+    verdicts = judged(script, read_rows(results / f"{script.name}.csv"), mode if mode == "quick" else "")
+    print("\n".join(lines_of(verdicts)))
+    print(f"{results / script.name}: .csv, .md, .png, _verdicts.csv")
+    if failed:
+        return BAD_INPUT
+    broken = [verdict.item for verdict in verdicts if verdict.is_finding and not verdict.within]
+    if mode == "quick" and broken:
+        print(f"{script.name}: not found: {'; '.join(broken)}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _results(
+    script: Script, jobs: Sequence[Job], folders: Path, fresh: bool, workers: int
+) -> Iterator[tuple[Job, list[Row] | None, str]]:
+    """Each job with its rows, as they finish; None and a message for one that cannot be done."""
+    if not jobs:
+        return
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))
+    futures: dict[Future[list[Row]], Job] = {
+        pool.submit(_work, str(script.path), job, str(folders), fresh): job for job in jobs
+    }
+    try:
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result(), ""
+            except InputError as error:
+                yield futures[future], None, " ".join(str(error).split())
+    except BaseException:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # until the workers have saved what they have
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _work(path: str, job: Job, folders: str, fresh: bool) -> list[Row]:
+    """Run one job in a worker, and return its rows with where they come from."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent says when to stop
+    usual = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _rows(Script(Path(path)), job, Path(folders), fresh)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _rows(script: Script, job: Job, folders: Path, fresh: bool) -> list[Row]:
+    import shutil
+
+    from ..io.results import environment
+
+    spec = script.spec(job)
+    folder = folders / f"{'-'.join(str(value) for value in job.values())}-{spec[:8]}"
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    began = time.perf_counter()
+    measured = script.module.one(job, folder)
+    about = environment()
+    provenance = {
+        "seconds": round(time.perf_counter() - began, 1), "date": str(about["date"])[:10], "cpu": about["cpu"],
+        "neurofa": about["neurofa"], "threads": 1, "spec": spec,
+    }  # fmt: skip
+    require(len(measured) > 0, f"{script.path.name}: one() gave no rows")
+    rows = [{**job, **provenance, **row} for row in measured]
+    columns = (*job, *script.module.MEASURED, *PROVENANCE)
+    for row in rows:
+        wrong = sorted(set(columns) ^ set(row))
+        require(not wrong, f"{script.path.name}: columns that MEASURED and one() do not share: {', '.join(wrong)}")
+    return [{name: row[name] for name in columns} for row in rows]
+
+
+def trained(
+    folder: Path | None,
+    model: "Model",
+    rule: "Rule",
+    data: "Data",
+    seed: int,
+    probe_every: int | None = 0,
+    **options: Any,
+) -> "Run":
+    """Train as `neurofa.train` does, with one thread and a checkpoint in `folder`, or go on from that checkpoint.
+
+    Without a folder there is no checkpoint, which saves time where an epoch takes less than a millisecond.
+    """
+    from ..run import CHECKPOINT, train
+
+    resume = folder is not None and (folder / CHECKPOINT).exists()
+    return train(model, rule, data, seed=seed, threads=1, probe_every=probe_every, out=folder, resume=resume, **options)
+
+
+def _words(job: Job) -> str:
+    return " ".join(f"{name}={value}" if isinstance(value, int | float) else str(value) for name, value in job.items())
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
