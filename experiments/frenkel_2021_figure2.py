@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import frenkel_2021_synthetic as synthetic
+
 from neurofa.experiments import finding, mean_of, run_script, where
 
 SEEDS = {"quick": 1, "default": 2, "full": 10}

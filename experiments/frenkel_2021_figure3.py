@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import frenkel_2021_synthetic as synthetic
+
 from neurofa.experiments import compare, finding, mean_of, run_script, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 10}

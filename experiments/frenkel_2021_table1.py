@@ -51,7 +51,9 @@ def one(job: dict, folder: Path) -> list[dict]:
 
 def verdicts(rows: list[dict], paper: dict) -> list:
     first = where(rows, network=next(iter(paper)))
-    errors = {rule: mean_of(where(first, rule=rule), "test_error_percent") for rule in ("bp", "fa", "dfa", "drtp", "shallow")}
+    errors = {
+        rule: mean_of(where(first, rule=rule), "test_error_percent") for rule in ("bp", "fa", "dfa", "drtp", "shallow")
+    }
     ordered = finding(
         "784-500-10: error of shallow > drtp > bp, fa, dfa",
         max(errors["bp"], errors["fa"], errors["dfa"]) < errors["drtp"] < errors["shallow"], first,

@@ -1,9 +1,11 @@
-"""Lillicrap et al. 2016, Figure 1 and supplementary Figures 1 to 3: a linear 30-20-10 network learns by four algorithms.
+"""Lillicrap et al. 2016, Figure 1 and supplementary Figures 1 to 3: four algorithms in a linear 30-20-10 network.
 
 Protocol: shallow learning, reinforcement (node perturbation), feedback alignment and backpropagation learn a random
 linear map from the same initial weights, at the same learning rate, minibatches of 10; the error is that of 1000 test
 samples over the variance of the targets (normalised squared error). Rate, minibatch, and the bounds of the weights
-are not stated; an "epoch" is 250 samples here, so that the curves are seen. Each seed has a map of its own.
+are not stated; 250 samples are shown again and again, and each pass is a point of the curves. Each seed has a map of
+its own. Output weights learn from the true error under every rule here; in the paper's reinforcement all weights learn
+from the scalar loss, so that it is slower there.
 """
 
 import sys

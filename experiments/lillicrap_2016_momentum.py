@@ -56,7 +56,9 @@ def one(job: dict, folder: Path) -> list[dict]:
 
 def verdicts(rows: list[dict], paper: dict) -> list:
     nse = where(rows, quantity="nse")
-    slow, middle, fast = ([mean_of(where(nse, momentum=alpha, x=n), "value") for n in range(1, 51)] for alpha in MOMENTA)
+    slow, middle, fast = (
+        [mean_of(where(nse, momentum=alpha, x=n), "value") for n in range(1, 51)] for alpha in MOMENTA
+    )
     reach = [1 + sum(value > slow[-1] for value in curve) for curve in (slow, middle, fast)]
     angles = [mean_of(where(rows, momentum=0.9, quantity=f"angle_{layer}", x=50), "value") for layer in (0, 1)]
     return [

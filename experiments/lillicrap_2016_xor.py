@@ -70,29 +70,30 @@ def solving(rows: list[dict]) -> list[dict]:
 def verdicts(rows: list[dict], paper: dict) -> list:
     from neurofa.analysis.alignment import angle_deg
 
+    good = solving(rows)
+
+    def value(network: str, quantity: str, rule: str = "fa") -> float:
+        return mean_of(where(good, network=network, rule=rule, quantity=quantity), "value")
+
     small, large = (where(rows, network=network, rule="fa") for network in ("2_2_1", "2_25_1"))
-    good = solving(small)
-    angles = {(state, size): mean_of(where(part, quantity=f"angle_{state}"), "value")
-              for state in ("before", "after") for size, part in (("small", good), ("large", solving(large)))}  # fmt: skip
+    ours = where(good, network="2_2_1", rule="fa")
+    solved = where(large, quantity="solved")
     weights = [
-        compare(f"2-2-1: output weight W1{n} after learning", where(good, quantity="weight_after", x=b), "value", w)
+        compare(f"2-2-1: output weight W1{n} after learning", where(ours, quantity="weight_after", x=b), "value", w)
         for n, b, w in zip((1, 2), paper["feedback"], paper["weights_after"], strict=True)
     ]
-    printed_angle = round(angle_deg(paper["weights_after"], paper["feedback"]), 1)
-    solved = where(large, quantity="solved")
-    epochs = {(network, rule): mean_of(where(solving(rows), network=network, rule=rule, quantity="epochs_to_solve"), "value")
-              for network in ("2_2_1", "2_25_1") for rule in ("bp", "fa")}  # fmt: skip
+    angle = round(angle_deg(paper["weights_after"], paper["feedback"]), 1)
     return [
         *weights,
-        compare("2-2-1: angle of W to B after learning, degrees", where(good, quantity="angle_after"), "value",
-                printed_angle),
-        finding("2-2-1: some runs of feedback alignment solve XOR", len(good) > 0, small),
-        finding("2-2-1: W turns towards B", angles["after", "small"] < angles["before", "small"], small),
+        compare("2-2-1: angle of W to B after learning, degrees", where(ours, quantity="angle_after"), "value", angle),
+        finding("2-2-1: some runs of feedback alignment solve XOR", len(ours) > 0, small),
+        finding("2-2-1: W turns towards B", value("2_2_1", "angle_after") < value("2_2_1", "angle_before"), small),
         finding("2-25-1: every run of feedback alignment solves XOR", all(row["value"] == 1 for row in solved), solved),
         finding("feedback alignment is quicker than backpropagation where both find a solution",
-                all(epochs[network, "fa"] < epochs[network, "bp"] for network in ("2_2_1", "2_25_1")), rows),
+                all(value(network, "epochs_to_solve") < value(network, "epochs_to_solve", "bp")
+                    for network in ("2_2_1", "2_25_1")), rows),
         finding("2-25-1: W turns from a right angle to below 60 degrees of B",
-                angles["after", "large"] < 60 < angles["before", "large"], large),
+                value("2_25_1", "angle_after") < 60 < value("2_25_1", "angle_before"), large),
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def hardware(
 ) -> None:
     """List the chips and number formats that a network can be put under, or show one with the sources of its numbers.
 
-    Example: neurofa hardware loihi --model mnist --rule drtp
+    Example: neurofa hardware loihi --model mnist_loihi --rule drtp
     """
     from .spec.errors import require
     from .terminal import show_table
@@ -122,7 +122,9 @@ def export(
         str, typer.Argument(help="The folder of a run, a checkpoint, or a model (as it is initialised).")
     ],
     file: Annotated[Path, typer.Argument(help="The file to write.")],
-    to: Annotated[str, typer.Option(help="nir (graph), brian (script), csv or npz (weights).")] = "nir",
+    to: Annotated[
+        str | None, typer.Option(help="nir (graph), brian (script), csv or npz (weights); else the suffix says it.")
+    ] = None,
     rule: Annotated[str | None, typer.Option(help="Rule of a model; a run knows its own.")] = None,
     hardware: Annotated[
         str | None, typer.Option(help="Profile that a model is put under; a run knows its own.")
@@ -136,12 +138,14 @@ def export(
 ) -> None:
     """Write a network for other tools: NIR, a script that runs in Brian2 alone, or tables of weights.
 
-    Example: neurofa export digits digits.py --to brian --rule drtp
+    Example: neurofa export digits digits.py --rule drtp
     """
     from .exchange import export as write
+    from .exchange.exporting import format_of
     from .io.datasets import load_data
     from .spec.errors import require
 
+    to = to or format_of(file)
     for there in (file, file.with_suffix(".npz")) if to == "brian" else (file,):
         require(overwrite or not there.exists(), f"{there} is there already; give --overwrite, or another name")
     shown = load_data(data or _data_of(source), seed=seed) if to == "brian" else None

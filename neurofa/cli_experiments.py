@@ -35,7 +35,7 @@ def list_all() -> None:
 def run_one(
     context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `neurofa experiments list`.")]
 ) -> None:
-    """Run an experiment, or go on with it; options after its name are the script's: --quick, --full, --seeds, --workers.
+    """Run an experiment or go on with it, with the script's options: --quick, --full, --seeds, --workers and others.
 
     Example: neurofa experiments run lillicrap_2016_xor --quick
     """

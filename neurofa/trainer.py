@@ -344,15 +344,16 @@ class Trainer:
         Raises
         ------
         InputError
-            If it was written by another model, rule, seed or data.
+            If it was written by another mode, model, rule, hardware, seed or data.
         """
         assert self.out is not None
         path = self.out / CHECKPOINT
         arrays, metadata = load_checkpoint(path)
         require(
             metadata.get("identity") == self.identity,
-            f"{path} was written by rule {metadata.get('rule')!r} with another mode, model, rule, hardware, seed or data "
-            f"than this run's (rule {self.rule.name!r}, mode {self.mode!r}); resume with the same ones, or choose another --out",
+            f"{path} was written by rule {metadata.get('rule')!r} with another mode, model, rule, hardware, seed or "
+            f"data than this run's (rule {self.rule.name!r}, mode {self.mode!r}); resume with the same ones, or choose "
+            "another --out",
         )
 
         def part(prefix: str) -> dict[str, np.ndarray]:

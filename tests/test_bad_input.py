@@ -229,7 +229,7 @@ def test_resuming_as_another_run(case, here, refused):
         cli.main(["train", "m.toml", "--data", "d.npz", "--out", "out"])
     before = contents(here)
     message = refused("train", *RESUMED_OTHERWISE[case], "--data", "d.npz", "--out", "out", "--resume")
-    for word in (f"out/{CHECKPOINT}", "rule 'bp'", "another model, rule, seed or data", "another --out"):
+    for word in (f"out/{CHECKPOINT}", "rule 'bp'", "another mode, model, rule, hardware, seed or", "another --out"):
         assert word in message
     assert contents(here) == before
 

@@ -140,7 +140,7 @@ def test_refuses_to_resume_another_run_and_keeps_its_checkpoint(case, tmp_path):
     network = network_for(BP, SIZES)
     nf.train(network, BP, data_for(network), seed=4, training=protocol(epochs=2), out=tmp_path)
     kept = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(InputError, match="another model, rule, seed or data") as caught:
+    with pytest.raises(InputError, match="another mode, model, rule, hardware, seed or") as caught:
         nf.train(**other_runs()[case], out=tmp_path, resume=True)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)

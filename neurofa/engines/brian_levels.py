@@ -186,7 +186,7 @@ def level_rows(s: Setting) -> list[tuple[str, str]]:
             rows.append((f"trace_impulse = {s.trace.impulse}", "levels that a spike adds to a trace"))
         rows.append((f"trace_top = {(2**s.trace.bits - 1) / s.trace.impulse!r}", "where traces saturate"))
     if s.epoch > 1:
-        rows += [(f"epoch = {s.epoch}", "ticks after which synapses change"), (f'due = "{due(s)}"', "")]
+        rows.append((f"epoch = {s.epoch}", "ticks after which synapses change"))
     return rows
 
 

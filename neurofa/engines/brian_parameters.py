@@ -2,7 +2,7 @@
 
 import math
 
-from .brian_levels import BY_CHANCE, level_rows, neuron_rows
+from .brian_levels import BY_CHANCE, due, level_rows, neuron_rows
 from .brian_setting import Setting, commented
 
 
@@ -32,7 +32,7 @@ def parameters(s: Setting, rates: tuple[float, ...], number: int) -> list[str]:
     if s.learns and level_rows(s):
         lines += ["# what the hardware stores; numbers beyond the ends are set to them"]
         lines += [f"# by chance: {BY_CHANCE}"] if any("by chance" in why for _, why in level_rows(s)) else []
-        lines += [*commented(level_rows(s)), ""]
+        lines += [*commented(level_rows(s)), *([f'due = "{due(s)}"'] if s.epoch > 1 else []), ""]
     if s.draws:
         lines += [*commented([(f"random_state = {number}", "where Brian2's random numbers begin")]), ""]
     return lines[:-1]

@@ -41,7 +41,8 @@ def _decay(s: Setting, layer: int, bias: bool) -> list[str]:
     """Code of weight decay."""
     factor = "(1 - eta*weight_decay)**100"
     if s.grid(layer) is not None:
-        return changed(s, layer, bias, "+", f"{'shadow' if s.shadowed(layer) else 'w'}*({factor} - 1)")
+        lost = f"lost = {'shadow' if s.shadowed(layer) else 'w'}*(1 - {factor})"
+        return [lost, *changed(s, layer, bias, "-", "lost")]
     bounded = not bias and s.plan.projections[layer].minimum > -math.inf
     return [f"w = clip(w*{factor}, w_min_{layer}, inf)" if bounded else f"w = w*{factor}"]
 
@@ -164,7 +165,13 @@ def synapses(
     events = [pathway for pathway in both if pathway.event]
     if events:
         lines.append("    on_event={" + ", ".join(f'"{p.name}": "{p.event}"' for p in events) + "},")
-    lines.append("    delay={" + ", ".join(f'"{p.name}": {p.delay}' for p in both) + "},")
+    delays = [f'"{p.name}": {p.delay}' for p in both]
+    short = sum(map(len, delays)) < 90
+    lines += (
+        [f"    delay={{{', '.join(delays)}}},"]
+        if short
+        else ["    delay={", *(f"        {d}," for d in delays), "    },"]
+    )
     lines += ["    clock=clock,", f'    name="{name}",', ")", f"{name}.connect()"]
     return [*lines, *(f'{name}.{p.name}.when = "{p.when}"' for p in both)]
 

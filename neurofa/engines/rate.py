@@ -290,15 +290,15 @@ class RateEngine:
             if route.redraw is not None:
                 shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self._stored(self.kernel_state.basis, route.layer)[...] = self._on_levels(route.layer, basis).T
+                self._stored(self.kernel_state.basis, route.layer)[...] = self.plan.stored_feedback(
+                    route.layer, basis
+                ).T
             if route.follow == "derived" and route.feedback is not None:
-                B = self._on_levels(route.layer, derive(route.feedback, self.params, route.source, route.layer, basis))
+                B = self.plan.stored_feedback(
+                    route.layer, derive(route.feedback, self.params, route.source, route.layer, basis)
+                )
                 self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
         follow(self.net, self.kernel_state)
-
-    def _on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
-        """Feedback as it can be stored."""
-        return B if self.plan.constraint is None else self.plan.constraint.on_levels(layer, B)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""

@@ -256,15 +256,11 @@ class SpikingEngine:
             if route.redraw is not None:
                 shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
                 basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self.shared.matrix(self.shared.basis, route.layer)[...] = self._on_levels(route.layer, basis)
+                self.shared.matrix(self.shared.basis, route.layer)[...] = self.plan.stored_feedback(route.layer, basis)
             if route.follow == "derived" and route.feedback is not None:
                 with one_blas_thread():  # several would spend their time waiting for each other, once a sample
                     B = derive(route.feedback, self.params, route.source, route.layer, basis)
-                self.shared.matrix(self.shared.feedback, route.layer)[...] = self._on_levels(route.layer, B)
-
-    def _on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
-        """Feedback as it can be stored."""
-        return B if self.plan.constraint is None else self.plan.constraint.on_levels(layer, B)
+                self.shared.matrix(self.shared.feedback, route.layer)[...] = self.plan.stored_feedback(route.layer, B)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""

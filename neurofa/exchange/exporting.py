@@ -42,7 +42,7 @@ class Source:
 def export(
     source: str | os.PathLike[str] | Model,
     path: str | os.PathLike[str],
-    to: str = "nir",
+    to: str | None = None,
     *,
     rule: Rule | str | None = None,
     hardware: Hardware | str | None = None,
@@ -60,7 +60,7 @@ def export(
     path
         The file; for ``csv`` without the suffix .csv, a folder of matrices.
     to
-        ``nir`` (a graph), ``brian`` (a script for Brian2), ``csv`` or ``npz`` (weights).
+        ``nir`` (a graph), ``brian`` (a script for Brian2), ``csv`` or ``npz`` (weights); None: what the suffix says.
     rule
         Of a model: a preset's name, or a `Rule`. A checkpoint knows its own.
     hardware
@@ -80,8 +80,9 @@ def export(
     InputError
         For a source that cannot be read, and a rule that does not fit it.
     """
+    to = format_of(path) if to is None else to
     require_choice("export format", to, FORMATS)
-    fits = to == "nir" or Path(path).suffix in SUFFIXES[to]
+    fits = Path(path).suffix in SUFFIXES[to]
     require(fits, f"{os.fspath(path)} does not have the suffix of {to}; call it {Path(path).stem}{SUFFIXES[to][0]}")
     trained = not isinstance(source, Model) and (
         os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
@@ -101,6 +102,15 @@ def export(
         return _write_script(found, path, data, samples, seed)
     write_weights(path, found.params, found.hardware, grids=found.units, spiking=found.spiking)
     return []
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format that a file's suffix stands for."""
+    suffix = Path(path).suffix
+    found = next((name for name, known in SUFFIXES.items() if suffix and suffix in known), None)
+    known = ", ".join(f"{suffixes[0]} ({name})" for name, suffixes in SUFFIXES.items())
+    require(found is not None, f"{os.fspath(path)} has no suffix that says what to write; use one of {known}")
+    return str(found)
 
 
 def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | None, seed: int) -> Source:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..io.atomic import atomic_path
 from ..io.results import write_table
+from ..plot import save_figure, styled
 from .rows import compute_seconds, not_run, of_jobs, read_rows, reusable
 from .scripts import Row, Script, bundled_scripts
 from .verdicts import Verdict, duration, lines_of
@@ -16,8 +17,8 @@ COLUMNS = (
     "protocol", "seconds", "date", "neurofa", "machine", "command",
 )  # fmt: skip
 WITHIN = (
-    "A number is within if it differs from the paper's by at most two combined standard deviations (the root of the sum "
-    "of both squares), or by the tolerance that the script names where that is more."
+    "A number is within if it differs from the paper's by at most two combined standard deviations (the root of the "
+    "sum of both squares), or by the tolerance that the script names where that is more."
 )
 
 
@@ -46,28 +47,25 @@ def judged(script: Script, rows: Sequence[Row], mode: str = "") -> list[Verdict]
     return [verdict for verdict in verdicts if complete or not verdict.is_finding]
 
 
-def write_outcome(
-    script: Script, rows: Sequence[Row], results: Path, command: str = "", figure: bool = False, mode: str = ""
-) -> None:
-    """Write the rows of an experiment, and with a command also its verdicts, page and figure, into a folder."""
-    table = results / f"{script.name}.csv"
-    write_table(table, rows, list(rows[0]))
-    if not command:
-        return
-    rows = read_rows(table)  # as they are when they are read again
+def command_of(script: Script, mode: str) -> str:
+    """The command that makes an experiment in a mode."""
+    return f"neurofa experiments run {script.name}" + ("" if mode == "default" else f" --{mode}")
+
+
+def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str = "") -> list[Verdict]:
+    """Judge the rows of an experiment, write verdicts, page and figure into a folder, and return the verdicts."""
     verdicts = judged(script, rows, mode)
-    _, mine, words = protocol(script, rows, mode)
+    mode, mine, words = protocol(script, rows, mode)
+    command = command_of(script, mode)
     known: dict[str, Any] = {
         "experiment": script.name, "protocol": words, "neurofa": rows[0]["neurofa"], "command": command,
     }  # fmt: skip
     write_table(results / f"{script.name}_verdicts.csv", [known | verdict.row() for verdict in verdicts], COLUMNS)
     _write(results / f"{script.name}.md", _page(script, mine, verdicts, words, command))
-    if figure:
-        from ..plot import save_figure, styled
-
-        with styled():
-            drawn = script.module.draw(mine, script.paper)
-        save_figure(drawn, results / f"{script.name}.png")
+    with styled():
+        drawn = script.module.draw(mine, script.paper)
+    save_figure(drawn, results / f"{script.name}.png")
+    return verdicts
 
 
 def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str) -> str:
@@ -77,10 +75,19 @@ def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], word
         f"# {script.title}", "", f"Made by `{command}`. Protocol: {words}.",
         f"Machine: {'; '.join(sorted({str(row['cpu']) for row in rows}))}, one thread a job, "
         f"{duration(compute_seconds(rows))} of compute. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
-        f"neurofa {rows[0]['neurofa']}.", "", script.doc.partition("\n")[2].strip(), "", WITHIN, "",
-        *lines_of(verdicts), "", f"![{script.title}]({script.name}.png)", "",
+        f"neurofa {rows[0]['neurofa']}.", "", _body(script), "", WITHIN, "", *_table(verdicts), "",
+        f"![{script.title}]({script.name}.png)", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _body(script: Script) -> str:
+    """The docstring of a script without its first line."""
+    return script.doc.partition("\n")[2].strip()
+
+
+def _table(verdicts: Sequence[Verdict]) -> list[str]:
+    return lines_of(verdicts) if verdicts else ["Too few of its jobs have run for a verdict."]
 
 
 def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
@@ -123,14 +130,12 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
         if not rows:
             notes.append(f"{script.name}: no rows; neurofa experiments run {script.name}")
             continue
-        command = f"neurofa experiments run {script.name}"
-        mode, mine, words = protocol(script, rows)
-        command += " --full" if mode == "full" else ""
-        write_outcome(script, rows, results, command=command, figure=True)
-        verdicts = judged(script, rows)
+        verdicts = write_outcome(script, rows, results)
         numbers += verdicts
-        about = f"`{command}`. Protocol: {words}. {duration(compute_seconds(mine))} of compute. [Its page]({link})."
-        sections += [f"## {script.title}", "", about, "", *lines_of(verdicts), ""]
+        mode, mine, words = protocol(script, rows)
+        command = command_of(script, mode)
+        about = f"`{command}`: {words}. {duration(compute_seconds(mine))} of compute. [Its page]({link})."
+        sections += [f"## {script.title}", "", about, "", _body(script), "", *_table(verdicts), ""]
         picture = os.path.relpath(results / f"{script.name}.png", gallery.parent)
         pictures += [f"## {script.title}", "", f"`{command}`", "", f"![{script.title}]({picture})", ""]
     _write(scoreboard, "\n".join([*_opening(numbers), *sections]))
@@ -149,8 +154,8 @@ def _opening(verdicts: Sequence[Verdict]) -> list[str]:
         "# Results", "", "Made by `neurofa experiments report` from the rows in `results/`. "
         f"{sum(v.within for v in published)} of {len(published)} published numbers are within, "
         f"{sum(v.within for v in findings)} of {len(findings)} findings hold.", "", WITHIN, "",
-        "Compute is wall time of the jobs added up, one thread each. A mean over one or two seeds says little about the "
-        "spread; each section says how many seeds the paper has.", "",
+        "Compute is wall time of the jobs added up, one thread each. With one or two seeds a standard deviation says "
+        "little; each section says how many seeds its full protocol has.", "",
     ]  # fmt: skip
 
 

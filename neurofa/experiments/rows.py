@@ -1,7 +1,7 @@
 """Tidy rows of experiments: reading and choosing them, keeping those that would be made again, curves over seeds."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def not_run(rows: Sequence[Row], jobs: Sequence[Job]) -> list[Job]:
 
 
 def reusable(script: Script, rows: Sequence[Row], version: str) -> list[Row]:
-    """The rows that this version would make again: of a job of any mode, from the same description, all columns there."""
+    """The rows that this version would make again: of a job, from the same description, with all columns."""
     seeds = sorted({int(row["seed"]) for row in rows})
     kept: dict[int, Row] = {}
     specs: dict[tuple[tuple[str, object], ...], str] = {}
@@ -128,11 +128,12 @@ def mean_curves(
     x: str = "x",
     y: str = "value",
     lines: Mapping[Any, Mapping[str, Any]] | None = None,
-    smooth: Callable[[np.ndarray], np.ndarray] | None = None,
     log: bool = False,
     legend: bool = True,
 ) -> "Axes":
-    """Draw `y` over `x`: the mean over seeds with a band of a standard deviation, a line for each value of `by`.
+    """Draw `y` over `x`: the mean over seeds, a line for each value of `by`.
+
+    The band is a standard deviation on either side; on a logarithmic axis it is from the smallest to the largest.
 
     Parameters
     ----------
@@ -144,11 +145,11 @@ def mean_curves(
         Column that the lines differ in, such as ``rule``.
     lines
         Look of each line; those of the rules unless given.
-    smooth
-        Applied to the values of each seed, in the order of `x`.
     log, legend
         Whether the vertical axis is logarithmic; whether to draw a legend.
     """
+    from matplotlib.ticker import MaxNLocator
+
     from ..plot import rule_lines, styled
     from ..plot.common import draw_line
 
@@ -160,9 +161,8 @@ def mean_curves(
             xs = sorted({row[x] for row in mine})
             curves = {seed: {r[x]: float(r[y]) for r in where(mine, seed=seed)} for seed in {r["seed"] for r in mine}}
             values = np.array([[curve.get(place, np.nan) for place in xs] for curve in curves.values()])
-            if smooth is not None:
-                values = np.array([smooth(row) for row in values])
-            draw_line(ax, np.array(xs), values, band="sd", label=str(name), **looks[name])
+            draw_line(ax, np.array(xs), values, band="range" if log else "sd", label=str(name), **looks[name])
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         if log:
             ax.set_yscale("log")
         if legend and ax.get_legend_handles_labels()[1]:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import time
@@ -11,8 +12,9 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..io.results import environment, write_table
 from ..spec.errors import InputError, require
-from .report import judged, write_outcome
+from .report import write_outcome
 from .rows import PROVENANCE, in_order, not_run, of_jobs, read_rows, reusable
 from .scripts import Job, Row, Script, results_folder
 from .verdicts import duration, lines_of
@@ -87,7 +89,8 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
     results: Path = runs / "quick" if mode == "quick" else options.results
     jobs = script.jobs(mode, range(options.seeds or script.seeds(mode)))
     require(len(jobs) > 0, f"{script.path.name}: there are no jobs")
-    rows = read_rows(results / f"{script.name}.csv")
+    table = results / f"{script.name}.csv"
+    rows = read_rows(table)
     if mode == "quick":
         rows = []  # a check that has been made does not say that it would be passed again
     elif options.overwrite:
@@ -95,7 +98,6 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
         rows = [row for row in rows if id(row) not in wanted]
     rows = reusable(script, rows, __version__)
     missing = not_run(rows, jobs)
-    command = f"neurofa experiments run {script.name}" + ("" if mode == "default" else f" --{mode}")
     done, failed = len(jobs) - len(missing), 0
     folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
     fresh = options.overwrite or mode == "quick"
@@ -105,13 +107,12 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
             print(f"{_words(job)}: {said}", file=sys.stderr, flush=True)
             continue
         rows = in_order([*rows, *made], list(job))
-        write_outcome(script, rows, results)
+        write_table(table, rows, list(rows[0]))
         done += 1
         print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
     if not rows:
         return BAD_INPUT
-    write_outcome(script, rows, results, command=command, figure=True, mode=mode if mode == "quick" else "")
-    verdicts = judged(script, read_rows(results / f"{script.name}.csv"), mode if mode == "quick" else "")
+    verdicts = write_outcome(script, read_rows(table), results, "quick" if mode == "quick" else "")
     print("\n".join(lines_of(verdicts)))
     print(f"{results / script.name}: .csv, .md, .png, _verdicts.csv")
     if failed:
@@ -161,10 +162,6 @@ def _work(path: str, job: Job, folders: str, fresh: bool) -> list[Row]:
 
 
 def _rows(script: Script, job: Job, folders: Path, fresh: bool) -> list[Row]:
-    import shutil
-
-    from ..io.results import environment
-
     spec = script.spec(job)
     folder = folders / f"{'-'.join(str(value) for value in job.values())}-{spec[:8]}"
     if fresh:

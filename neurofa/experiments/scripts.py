@@ -78,8 +78,8 @@ class Script:
             If one of the functions or tables that a script must have is missing.
         """
         spec = importlib.util.spec_from_file_location(self.name, self.path)
-        require(spec is not None and spec.loader is not None, f"{str(self.path)!r} is not a Python file")
-        assert spec is not None and spec.loader is not None
+        if spec is None or spec.loader is None:
+            raise InputError(f"{str(self.path)!r} is not a Python file; give one of the form of docs/experiments.md")
         module = importlib.util.module_from_spec(spec)
         sys.modules[self.name] = module  # where its dataclasses look for their module
         if str(self.path.parent) not in sys.path:

@@ -114,14 +114,14 @@ def _line(verdict: Verdict) -> str:
     else:
         digits = _digits(v.paper, v.paper_std, v.tolerance)
         paper, ours = _with_spread(v.paper, v.paper_std, digits), _with_spread(v.ours, v.ours_std, digits)
-        difference = f"{v.ours - v.paper:+.{digits}f}"
+        difference = f"{v.ours - v.paper:+z.{digits}f}"
         fields = [v.item, paper, ours, f"{v.seeds}", difference, f"{v.tolerance:.{digits}f}"]
     return f"| {' | '.join([*fields, 'yes' if v.within else '**no**', duration(v.seconds)])} |"
 
 
 def _digits(value: float, spread: float, tolerance: float) -> int:
-    """Digits after the point: as many as the published number has, and at least one of what is allowed."""
-    for digits in range(6):
+    """Digits after the point: as many as the published number has, at least one, and one of what is allowed."""
+    for digits in range(1, 6):
         small = tolerance == 0 or round(tolerance, digits) > 0
         if small and all(isnan(number) or round(number, digits) == number for number in (value, spread)):
             return digits
@@ -148,7 +148,7 @@ def scatter_of_verdicts(ax: "Axes", verdicts: Sequence[Verdict], label: str, *, 
         for v in shown:
             ends = [0.0 if isnan(deviation) else deviation for deviation in (v.paper_std, v.ours_std)]
             ax.errorbar(v.paper, v.ours, xerr=ends[0], yerr=ends[1], fmt="o", markersize=3, color=color, linewidth=0.8)
-        ax.axline((0, 0), slope=1, color="#777777", linewidth=0.6, zorder=1)
+        ax.axline((1, 1), (2, 2), color="#777777", linewidth=0.6, zorder=1)
         ax.set_xlabel(f"paper: {label}")
         ax.set_ylabel(f"ours: {label}")
     return ax

@@ -59,7 +59,8 @@ def constrain(
         drawn = None if rng is None else rng.random(plan.params[key].shape)
         draws[key] = None if key in given else drawn
     params, routes = dict(plan.params), []
-    weights = tuple(_weight_grid(projection, hardware.weights) for projection in plan.projections)
+    known = set(plan.params) if seed is None else set(given)
+    weights = tuple(_weight_grid(plan, layer, hardware.weights, known) for layer in range(plan.n_layers))
     for layer, grid in enumerate(weights):
         for key in (f"layers.{layer}.W", f"layers.{layer}.b"):
             if grid is not None and key in params:
@@ -113,13 +114,31 @@ def grid_of(levels: Levels, largest: float, minimum: float = -math.inf) -> Grid:
     """Levels in the units of an array whose largest initial magnitude is `largest`, from the first above `minimum`."""
     unit = power_of_two(levels.headroom * largest / levels.highest)
     origin, step = unit * levels.lowest, unit * levels.step
-    low = origin if minimum <= origin else origin + step * math.ceil((minimum - origin) / step)
-    return Grid(origin, step, low, unit * levels.highest, levels.rounding)
+    return Grid(origin, step, _first_level(origin, step, minimum), unit * levels.highest, levels.rounding)
 
 
-def _weight_grid(projection: Projection, levels: Levels | None) -> Grid | None:
-    """Units by what the initialiser can draw, and not by what is there: weights that come back find the same levels."""
-    return None if levels is None else grid_of(levels, projection.reach, projection.minimum)
+def _weight_grid(plan: Plan, layer: int, levels: Levels | None, given: Collection[str]) -> Grid | None:
+    """Units by what the initialiser can draw, so that weights which come back from a chip find the same levels.
+
+    Weights that are given and lie beyond the ends have a unit that holds them.
+    """
+    if levels is None:
+        return None
+    grid = grid_of(levels, plan.projections[layer].reach, plan.projections[layer].minimum)
+    keys = [key for key in (f"layers.{layer}.W", f"layers.{layer}.b") if key in given and key in plan.params]
+    values = np.concatenate([np.zeros(1), *(plan.params[key].ravel() for key in keys)])
+    beyond = max(values.max() / grid.high, values.min() / grid.origin if grid.origin < 0 else 0.0)
+    if beyond <= 1:
+        return grid
+    factor = power_of_two(float(beyond))
+    origin, step = grid.origin * factor, grid.step * factor
+    low = _first_level(origin, step, plan.projections[layer].minimum)
+    return replace(grid, origin=origin, step=step, low=low, high=grid.high * factor)
+
+
+def _first_level(origin: float, step: float, minimum: float) -> float:
+    """The lowest level that is not below a bound."""
+    return origin if minimum <= origin else origin + step * math.ceil((minimum - origin) / step)
 
 
 def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np.ndarray:

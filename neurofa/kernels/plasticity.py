@@ -22,13 +22,10 @@ from .compiling import inline_kernel, tick_kernel
 from .storing import (
     EXACT,
     HIGH,
-    LOW,
-    STEP,
     TICK,
     TRACES,
     change_by_factor,
     change_row,
-    rounded_change,
     rounded_value,
     row_seed,
     store_shadow,
@@ -111,7 +108,7 @@ def raise_to(row, minimum):
 
 @tick_kernel
 def change_on_levels(synapses, draw, at, size, units, factor, levels):
-    """Rows of all-to-all synapses that are stored on levels."""
+    """Rows of all-to-all synapses that are stored on levels. (No sparse synapses are.)"""
     for k in range(units.size):
         start = at + size * units[k]
         row, amount = synapses.weights[start : start + size], synapses.amount[k]
@@ -122,27 +119,6 @@ def change_on_levels(synapses, draw, at, size, units, factor, levels):
             store_shadow(row, shadow, levels, synapses.rounding)
         else:
             change_by_factor(row, amount, factor, levels, synapses.rounding, row_seed(draw[TICK], start))
-
-
-@tick_kernel
-def change_sparse_on_levels(synapses, draw, at, targets, indptr, units, factor, levels):
-    """The same for rows of sparse synapses; returns how many of these are changed."""
-    n = 0
-    for k in range(units.size):
-        lo, hi = indptr[units[k]], indptr[units[k] + 1]
-        seed = row_seed(draw[TICK], at + lo)
-        for s in range(lo, hi):
-            change = synapses.amount[k] * factor[targets[s]]
-            n += change != 0
-            row = synapses.weights[at + s : at + s + 1]
-            if synapses.shadow:
-                synapses.changes[at + s] -= change
-                store_shadow(row, synapses.changes[at + s : at + s + 1], levels, synapses.rounding)
-            else:
-                old, wanted = np.float64(row[0]), -np.float64(change)
-                new = rounded_change(old, wanted, levels[STEP], synapses.rounding, seed, s - lo)
-                row[0] = min(max(new, levels[LOW]), levels[HIGH])
-    return n
 
 
 @inline_kernel
@@ -169,14 +145,9 @@ def change(circuit, cells, synapses, q, units, n):
         cells.operations[UPDATE] += units.size * n
         return
     indptr, targets = circuit.indptr[row[PTR_AT] :], circuit.targets[row[INDEX_AT] :]
-    if stored:
-        cells.operations[UPDATE] += change_sparse_on_levels(
-            synapses, cells.draw, at, targets, indptr, units, factor, synapses.levels[q]
-        )
-    else:
-        cells.operations[UPDATE] += change_sparse_rows(
-            synapses.changes[at:], targets, indptr, units, synapses.amount, factor, minimum
-        )
+    cells.operations[UPDATE] += change_sparse_rows(
+        synapses.changes[at:], targets, indptr, units, synapses.amount, factor, minimum
+    )
 
 
 @inline_kernel

@@ -107,6 +107,10 @@ class Plan:
         """Precision of the parameters."""
         return self.params["layers.0.W"].dtype
 
+    def stored_feedback(self, layer: int, B: np.ndarray) -> np.ndarray:
+        """Feedback to a layer as it can be stored."""
+        return B if self.constraint is None else self.constraint.on_levels(layer, B)
+
     @property
     def n_layers(self) -> int:
         """Number of feedforward projections."""

@@ -105,6 +105,7 @@ def test_refusals(trained, data, tmp_path):
         (folder, {"hardware": "int8"}, "knows its rule and its hardware"),
         (folder, {"to": "hdf"}, "export format 'hdf'"),
         (folder, {"to": "npz"}, "suffix of npz; call it x.npz"),
+        (folder, {"to": "csv"}, "suffix of csv"),
         (tmp_path / "empty", {}, "no checkpoint"),
         (tmp_path, {}, "does not say of which network it is"),
         ("digits", {}, "give a rule"),
@@ -113,6 +114,8 @@ def test_refusals(trained, data, tmp_path):
     ):
         with pytest.raises(nf.InputError, match=match):
             export(source, tmp_path / "x.nir", **options)
+    with pytest.raises(nf.InputError, match="no suffix that says"):
+        export(folder, tmp_path / "x.weights")
     for options, match in (({}, "give data"), ({"data": data, "samples": 0}, "samples is 0")):
         with pytest.raises(nf.InputError, match=match):
             export(folder, tmp_path / "x.py", "brian", **options)
