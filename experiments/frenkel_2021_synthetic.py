@@ -37,7 +37,10 @@ def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder:
         for layer in (0, 1):
             angles = run.history.alignment_deg.values[1:, layer]  # the first is that of the untrained network
             rows += [(f"angle_{layer + 1}", n + 1, smoothed(angles, kept)[n]) for n in places]
-    return [{"quantity": quantity, "x": int(x), "value": float(value)} for quantity, x, value in rows]
+    seconds = round(run.seconds, 1)
+    return [
+        {"quantity": quantity, "x": int(x), "value": float(value), "seconds": seconds} for quantity, x, value in rows
+    ]
 
 
 def smoothed(values, kept: float) -> list[float]:

@@ -143,6 +143,8 @@ def of_checkpoint(path: Path) -> Source:
     given = {key: value for key, value in params.items() if not key.endswith(".B")}
     plan = lower(network, rule, params=given, precision=str(params["layers.0.W"].dtype))
     plan = replace(plan, params=plan.params | params, feedback=tuple(_with_basis(r, params) for r in plan.feedback))
+    if chip is not None:  # what was learned on the chip's levels lies on them, and stays as it is
+        plan = constrain(plan, spiking, chip)
     return Source(network, rule, spiking, chip, params, units, plan)
 
 

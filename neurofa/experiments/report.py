@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..io.atomic import atomic_path
 from ..io.results import write_table
 from ..plot import save_figure, styled
@@ -105,8 +106,6 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
     list of str
         What could not be judged, in a line each.
     """
-    from .. import __version__
-
     notes, sections, pictures = [], [], []
     numbers: list[Verdict] = []
     for script in bundled_scripts():

@@ -12,6 +12,7 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..io.results import environment, write_table
 from ..spec.errors import InputError, require
 from .report import write_outcome
@@ -83,8 +84,6 @@ def _cores() -> int:
 
 
 def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
-    from .. import __version__
-
     runs: Path = options.runs or options.results.parent / "runs"
     results: Path = runs / "quick" if mode == "quick" else options.results
     jobs = script.jobs(mode, range(options.seeds or script.seeds(mode)))
@@ -108,6 +107,7 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
             continue
         rows = in_order([*rows, *made], list(job))
         write_table(table, rows, list(rows[0]))
+        shutil.rmtree(_folder(job, folders, str(made[0]["spec"])), ignore_errors=True)  # it is needed no more
         done += 1
         print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
     if not rows:
@@ -161,9 +161,14 @@ def _work(path: str, job: Job, folders: str, fresh: bool) -> list[Row]:
         signal.signal(signal.SIGTERM, usual)
 
 
+def _folder(job: Job, folders: Path, spec: str) -> Path:
+    """Where a job has its checkpoint: nothing is taken up that another version or description has left."""
+    return folders / f"{'-'.join(str(value) for value in job.values())}-{spec[:8]}-{__version__}"
+
+
 def _rows(script: Script, job: Job, folders: Path, fresh: bool) -> list[Row]:
     spec = script.spec(job)
-    folder = folders / f"{'-'.join(str(value) for value in job.values())}-{spec[:8]}"
+    folder = _folder(job, folders, spec)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     began = time.perf_counter()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, Projection, derive
+from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import require
 from ..spec.seeds import streams

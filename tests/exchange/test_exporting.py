@@ -96,6 +96,14 @@ def test_a_script_begins_from_what_a_run_has_learned(trained, data, tmp_path):
     compile((tmp_path / "net.py").read_text(), "net.py", "exec")
 
 
+def test_the_script_of_a_run_on_a_chip_is_on_that_chip(stored, data, tmp_path):
+    run, folder = stored
+    export(folder, tmp_path / "net.py", data=data, samples=1)
+    arrays, text = np.load(tmp_path / "net.npz"), (tmp_path / "net.py").read_text()
+    assert any(np.array_equal(arrays[name], run.params["layers.0.W"]) for name in arrays.files)
+    assert "round_" in text
+
+
 def test_refusals(trained, data, tmp_path):
     _, folder = trained
     save_checkpoint(tmp_path / "checkpoint.safetensors", {"layers.0.W": np.zeros((2, 2))}, {"rule": "dfa"})
