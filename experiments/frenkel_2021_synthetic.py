@@ -60,7 +60,8 @@ def at_end(rows: list[dict], quantity: str) -> dict[str, float]:
 def largest_angle(rows: list[dict]) -> float:
     """Largest smoothed angle of any rule in any hidden layer at any epoch, mean over seeds."""
     points = {(row["rule"], row["quantity"], row["x"]) for row in rows if row["quantity"].startswith("angle")}
-    return max(mean_of(where(rows, rule=rule, quantity=name, x=x), "value") for rule, name, x in points)
+    means = [mean_of(where(rows, rule=rule, quantity=name, x=x), "value") for rule, name, x in points]
+    return max(means, default=float("nan"))
 
 
 def draw(rows: list[dict], curves: dict[str, str], log: bool):

@@ -3,7 +3,8 @@
 Protocol: 784-500-10 to 784-1000-1000-10, tanh and sigmoid, binary cross-entropy, Adam with the rates of Table 3,
 batches of 60, 100 epochs; the test error is the mean over the last 10 epochs. The paper has 10 trials. It has Adam with
 its default parameters; here the hidden layers of dfa, sdfa and drtp have a smaller epsilon, since the authors' code
-leaves their signals undivided by the batch (and the outputs). Quick trains the first network for 2 epochs.
+leaves their signals undivided by the batch (and the outputs). Quick has the first network, 6 epochs, and the error of
+the last.
 """
 
 import sys
@@ -14,9 +15,13 @@ from pathlib import Path
 from neurofa.experiments import compare, finding, mean_of, panels, run_script, scatter_of_verdicts, trained, where
 
 SEEDS = {"quick": 1, "default": 2, "full": 10}
-PROTOCOL = {"quick": "one network, 2 epochs", "default": "that of the paper", "full": "that of the paper"}
+PROTOCOL = {
+    "quick": "one network, 6 epochs, error of the last one",
+    "default": "that of the paper",
+    "full": "that of the paper",
+}
 MEASURED = ("test_error_percent",)
-EPOCHS = {"quick": 2, "default": 100, "full": 100}
+EPOCHS = {"quick": 6, "default": 100, "full": 100}
 TOLERANCE_POINTS = 0.15
 PREFIX = "frenkel_2021_mnist_"
 
@@ -46,7 +51,8 @@ def one(job: dict, folder: Path) -> list[dict]:
 
     model, rule = nf.load_model(job["network"]), nf.rules.named(job["rule"])
     run = trained(folder, model, rule, nf.load_data(model.data, seed=job["seed"]), job["seed"], epochs=job["epochs"])
-    return [{"test_error_percent": round(100 * run.test_error, 4), "seconds": round(run.seconds, 1)}]
+    error = run.test_error if job["epochs"] == EPOCHS["full"] else float(run.history.test_error.values[-1])
+    return [{"test_error_percent": round(100 * error, 4), "seconds": round(run.seconds, 1)}]
 
 
 def verdicts(rows: list[dict], paper: dict) -> list:

@@ -65,7 +65,7 @@ def bits(rows: list[dict]) -> "Figure":
         }
         if any(errors.values()):
             plot.accuracy_by_bits(ax, errors, {k: v for k, v in full.items() if v}, legend=ax is axes[0])
-        ax.set_title(f"rounding of changes: {rounding}", loc="right")
+        ax.text(0.98, 0.05, f"rounding: {rounding}", transform=ax.transAxes, ha="right", fontsize=7.5)
     axes[1].set_ylabel("")
     return figure
 

@@ -240,7 +240,7 @@ def test_resuming_a_comparison_with_another_model(here, refused):
     with pytest.raises(SystemExit):
         cli.main(["compare", "m.toml", *arguments])
     before = contents(here)
-    assert "another model" in refused("compare", "other.toml", *arguments, "--resume")
+    assert "another mode, model" in refused("compare", "other.toml", *arguments, "--resume")
     assert contents(here) == before
 
 

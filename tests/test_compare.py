@@ -17,10 +17,11 @@ from support import data_for, network_for, protocol
 import neurofa as nf
 from neurofa import cli
 from neurofa.compare import AGREEMENT_SAMPLES, COLUMNS, compare, one_run, with_data
+from neurofa.engines import OWN_MODES as MODES
 from neurofa.engines.base import macs_per_sample
 from neurofa.io.results import read_results
 from neurofa.rules import BP, DFA, DRTP, FA, MDFA, NODE_PERTURBATION, SHALLOW
-from neurofa.run import CHECKPOINT, MODES
+from neurofa.run import CHECKPOINT
 from neurofa.spec import DataSpec, InputError, Layer, Model, Network, Override, Spiking, Training
 
 HEADER = "rule,mode,seed,test_error,alignment_deg,synops_per_sample,seconds"

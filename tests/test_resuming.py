@@ -75,7 +75,7 @@ def test_augmentation_goes_on_with_its_own_draws(names, tmp_path):
     assert_equal_runs(rest, whole)
     plain = nf.train(network, BP, data, seed=4, training=protocol(epochs=4, **ADAM))
     assert np.abs(plain.params["layers.0.W"] - whole.params["layers.0.W"]).max() > 1e-3
-    with pytest.raises(InputError, match="another model"):
+    with pytest.raises(InputError, match="another mode, model"):
         nf.train(network, BP, data, seed=4, training=protocol(epochs=5, **ADAM), out=tmp_path, resume=True)
 
 

@@ -6,8 +6,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,16 +101,17 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
     done, failed = len(jobs) - len(missing), 0
     folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
     fresh = options.overwrite or mode == "quick"
-    for job, made, said in _results(script, missing, folders, fresh, options.workers):
-        if made is None:
-            failed += 1
-            print(f"{_words(job)}: {said}", file=sys.stderr, flush=True)
-            continue
-        rows = in_order([*rows, *made], list(job))
-        write_table(table, rows, list(rows[0]))
-        shutil.rmtree(_folder(job, folders, str(made[0]["spec"])), ignore_errors=True)  # it is needed no more
-        done += 1
-        print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
+    with closing(_results(script, missing, folders, fresh, options.workers)) as finished:
+        for job, made, said in finished:
+            if made is None:
+                failed += 1
+                print(f"{_words(job)}: {said}", file=sys.stderr, flush=True)
+                continue
+            rows = in_order([*rows, *made], list(job))
+            write_table(table, rows, list(rows[0]))
+            shutil.rmtree(_folder(job, folders, str(made[0]["spec"])), ignore_errors=True)  # it is needed no more
+            done += 1
+            print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
     if not rows:
         return BAD_INPUT
     verdicts = write_outcome(script, read_rows(table), results, "quick" if mode == "quick" else "")
@@ -126,7 +128,7 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
 
 def _results(
     script: Script, jobs: Sequence[Job], folders: Path, fresh: bool, workers: int
-) -> Iterator[tuple[Job, list[Row] | None, str]]:
+) -> Generator[tuple[Job, list[Row] | None, str], None, None]:
     """Each job with its rows, as they finish; None and a message for one that cannot be done."""
     if not jobs:
         return
@@ -144,8 +146,10 @@ def _results(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # until the workers have saved what they have
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in active_children():
-            child.terminate()
+        while children := active_children():  # again and again: a worker may have begun another job by then
+            for child in children:
+                child.terminate()
+            children[0].join(0.5)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -154,7 +158,7 @@ def _results(
 def _work(path: str, job: Job, folders: str, fresh: bool) -> list[Row]:
     """Run one job in a worker, and return its rows with where they come from."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent says when to stop
-    usual = signal.signal(signal.SIGTERM, _interrupt)
+    usual = signal.signal(signal.SIGTERM, _interrupt_once)
     try:
         return _rows(Script(Path(path)), job, Path(folders), fresh)
     finally:
@@ -211,4 +215,9 @@ def _words(job: Job) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _interrupt_once(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it has saved what it has
     raise KeyboardInterrupt

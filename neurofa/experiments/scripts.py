@@ -119,7 +119,7 @@ def key(job: Job) -> tuple[tuple[str, str], ...]:
 
 def scripts_folder() -> Path:
     """The folder of the scripts: inside an installed package, beside the package in a source tree."""
-    inside = Path(__file__).resolve().parent / "scripts"
+    inside = Path(__file__).resolve().parent / "bundled"
     return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "experiments"
 
 
@@ -144,4 +144,4 @@ def load_script(name: str) -> Script:
 def results_folder() -> Path:
     """Where results are kept: in a source tree beside the scripts; elsewhere in the current folder."""
     folder = scripts_folder()
-    return Path("neurofa-experiments") if folder.name == "scripts" else folder / "results"
+    return Path("neurofa-experiments/results") if folder.name == "bundled" else folder / "results"

@@ -298,6 +298,7 @@ def _fractions(values: Sequence[float], who: str) -> np.ndarray:
 def _accuracy_axis(ax: "Axes", label: str) -> None:
     """Accuracy upwards on an axis that is logarithmic in the error, with as many round numbers as are legible."""
     ax.set_yscale("log")
+    ax.autoscale(axis="y")  # anew, since axes that are shared have been fixed to what the first of them holds
     low, high = sorted(ax.get_ylim())
     ax.set_ylim(min(high, 1.0), low)
     room = 72 * ax.bbox.height / ax.figure.dpi / np.log(high / low)  # points for each e-fold

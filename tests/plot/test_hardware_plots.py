@@ -101,6 +101,18 @@ def test_the_axis_names_accuracies(ax):
     np.testing.assert_allclose([100 - 100 * tick for tick in ax.get_yticks()], named)
 
 
+def test_panels_that_share_an_axis_show_all_of_both():
+    with styled():
+        figure = Figure(figsize=(7.2, 2.6))
+    left, right = figure.subplots(1, 2, sharey=True)
+    accuracy_by_bits(left, {"dfa": {2: [0.05], 8: [0.04]}})
+    accuracy_by_bits(right, {"dfa": {2: [0.6], 8: [0.01]}})
+    assert left.get_ylim() == right.get_ylim()
+    low, high = left.get_ylim()
+    assert low > 0.6
+    assert high < 0.01
+
+
 def test_nothing_overlaps():
     for draw, given in ((accuracy_by_bits, (ERRORS, FULL)), (operations_by_kind, (COUNTS,))):
         with styled():
