@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cameras import in_ticks, nmnist_files, read_nmnist
+    from .cameras import in_ticks, nmnist_files, read_aedat, read_nmnist
     from .chips import read_weights, write_weights
     from .exporting import export
     from .neo_recordings import from_neo, to_neo
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # as in neurofa itself, a name is imported when it is first asked for: nir and neo take their time
 _HOME = {
-    **dict.fromkeys(("in_ticks", "nmnist_files", "read_nmnist"), "cameras"),
+    **dict.fromkeys(("in_ticks", "nmnist_files", "read_aedat", "read_nmnist"), "cameras"),
     **dict.fromkeys(("read_weights", "write_weights"), "chips"),
     "export": "exporting",
     **dict.fromkeys(("from_neo", "to_neo"), "neo_recordings"),
@@ -34,6 +34,7 @@ __all__ = [
     "import_nir",
     "in_ticks",
     "nmnist_files",
+    "read_aedat",
     "read_nir",
     "read_nmnist",
     "read_weights",

@@ -7,9 +7,10 @@ import numpy as np
 
 from ..io.events import Events
 from ..spec import InputError
-from ..spec.errors import require
+from ..spec.errors import require, require_choice
 
 NMNIST_SIDE = 34  # pixels
+AEDAT3_END, POLARITY_EVENT = b"#!END-HEADER\r\n", 1
 OVERFLOW_ROW, OVERFLOW_US = 240, 2**13  # an event that says that the clock has gone round, and by how much
 
 
@@ -37,10 +38,7 @@ def read_nmnist(path: str | os.PathLike[str]) -> Events:
     N-MNIST: Orchard et al. 2015, Frontiers in Neuroscience 9:437.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the path of the recording") from error
+    data = _bytes_of(path)
     require(len(data) % 5 == 0, f"{path} has {len(data)} bytes, which are no events of 5; it is damaged or not N-MNIST")
     columns = np.frombuffer(data, np.uint8).reshape(-1, 5).astype(np.int64).T
     x, y, polarity = columns[0], columns[1], columns[2] >> 7
@@ -53,6 +51,107 @@ def read_nmnist(path: str | os.PathLike[str]) -> Events:
         bool(inside.all()), f"{path} has an event outside of {NMNIST_SIDE} x {NMNIST_SIDE} pixels; it is not N-MNIST"
     )
     return Events(time_us / 1000, (polarity * NMNIST_SIDE + y) * NMNIST_SIDE + x, str(path))
+
+
+def read_aedat(
+    path: str | os.PathLike[str], camera: str = "dvs128", *, width: int | None = None, height: int | None = None
+) -> Events:
+    """Read polarity events of an ``.aedat`` file, version 2.0 or 3.1.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    camera
+        Of version 2.0, whose addresses depend on it: ``dvs128`` or ``davis`` (240, 346 and 640). Version 3.1 says
+        where a pixel is in the same way for all.
+    width, height
+        Pixels of the camera; 128 each for ``dvs128`` unless given.
+
+    Returns
+    -------
+    Events
+        Units are ``(polarity * height + y) * width + x``; x and y as the file has them, whose origin depends on the
+        version. Times in milliseconds.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, is damaged, or of another version (4 needs the camera maker's own library).
+
+    Notes
+    -----
+    iniVation's descriptions of AEDAT 2.0 and 3.1.
+    """
+    path = Path(path)
+    require_choice("camera", camera, ("dvs128", "davis"))
+    side = 128 if camera == "dvs128" else None
+    width, height = width or side, height or side
+    require(width is not None and height is not None, f"the size of a {camera} camera differs; give width and height")
+    data = _bytes_of(path)
+    version = data[:14].decode("ascii", "replace").strip()
+    if version == "#!AER-DAT2.0":
+        x, y, polarity, time_us = _aedat2(data, camera, path)
+    elif version == "#!AER-DAT3.1":
+        x, y, polarity, time_us = _aedat3(data, path)
+    else:
+        raise InputError(
+            f"{path} begins with {version!r}; AEDAT 2.0 and 3.1 are read: convert it, or write .csv or .npz"
+        )
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    require(
+        bool(inside.all()),
+        f"{path} has an event outside of {width} x {height} pixels; give the camera, width and height",
+    )
+    return Events(time_us / 1000, (polarity * height + y) * width + x, str(path))
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the path of the recording") from error
+
+
+def _aedat2(data: bytes, camera: str, path: Path) -> tuple[np.ndarray, ...]:
+    """Pairs of address and time, big-endian, after lines that begin with #."""
+    at = 0
+    while data[at : at + 1] == b"#":
+        end = data.find(b"\n", at)
+        require(end >= 0, f"{path} ends within its header; it is damaged")
+        at = end + 1
+    require((len(data) - at) % 8 == 0, f"{path} ends within an event of 8 bytes; it is damaged")
+    address, time_us = np.frombuffer(data, ">u4", offset=at).astype(np.int64).reshape(-1, 2).T
+    if camera == "dvs128":
+        kept = address & (1 << 15) == 0  # the rest are signals from outside
+        parts = (address >> 1) & 127, (address >> 8) & 127, address & 1, time_us
+    else:
+        kept = address & ((1 << 31) | (1 << 10)) == 0  # the rest are pixels of frames, and signals from outside
+        parts = (address >> 12) & 1023, (address >> 22) & 511, (address >> 11) & 1, time_us
+    return tuple(part[kept] for part in parts)
+
+
+def _aedat3(data: bytes, path: Path) -> tuple[np.ndarray, ...]:
+    """Packets of events of one type each, little-endian, after a header with an end of its own."""
+    end = data.find(AEDAT3_END)
+    require(end >= 0, f"{path} has no end of its header; it is damaged")
+    at, words, times = end + len(AEDAT3_END), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    while at < len(data):
+        require(at + 28 <= len(data), f"{path} ends within the header of a packet; it is damaged")
+        kind, _ = np.frombuffer(data, "<i2", 2, at)
+        size, _, overflow, _, number, _ = np.frombuffer(data, "<i4", 6, at + 4).astype(np.int64)
+        at += 28
+        stop = at + size * number
+        require(size >= 0 and number >= 0 and stop <= len(data), f"{path} ends within a packet; it is damaged")
+        if kind == POLARITY_EVENT:
+            require(size == 8, f"{path} has polarity events of {size} bytes, and not of 8; it is damaged")
+            pairs = np.frombuffer(data, "<u4", 2 * number, at).astype(np.int64).reshape(-1, 2)
+            words.append(pairs[:, 0])
+            times.append(pairs[:, 1] + (overflow << 31))
+        at = stop
+    word, time_us = np.concatenate(words), np.concatenate(times)
+    parts = (word >> 17) & 0x7FFF, (word >> 2) & 0x7FFF, (word >> 1) & 1, time_us
+    return tuple(part[word & 1 == 1] for part in parts)
 
 
 def nmnist_files(folder: str | os.PathLike[str]) -> list[tuple[Path, int]]:

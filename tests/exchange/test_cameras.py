@@ -1,9 +1,11 @@
 """Recordings of event cameras."""
 
+import struct
+
 import pytest
 
 import neurofa as nf
-from neurofa.exchange import in_ticks, nmnist_files, read_nmnist
+from neurofa.exchange import in_ticks, nmnist_files, read_aedat, read_nmnist
 
 
 def packed(*events):
@@ -53,3 +55,59 @@ def test_refusals(tmp_path):
         read_nmnist(tmp_path / "b.bin")
     with pytest.raises(nf.InputError, match="no folders 0 to 9"):
         nmnist_files(tmp_path)
+
+
+def aedat2(*words):
+    """A file of version 2.0 with pairs of address and time."""
+    return b"#!AER-DAT2.0\r\n# made by hand\r\n" + b"".join(struct.pack(">II", *pair) for pair in words)
+
+
+def aedat3(*packets):
+    """A file of version 3.1; a packet is its type, the overflow of its times, and pairs of data and time."""
+    data = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n"
+    for kind, overflow, pairs in packets:
+        data += struct.pack("<hhiiiiii", kind, 0, 8, 4, overflow, len(pairs), len(pairs), len(pairs))
+        data += b"".join(struct.pack("<Ii", *pair) for pair in pairs)
+    return data
+
+
+def test_aedat_2_of_both_cameras(tmp_path):
+    path = tmp_path / "a.aedat"
+    path.write_bytes(aedat2(((5 << 8) | (3 << 1) | 1, 1500), (1 << 15, 1600), ((127 << 8) | (127 << 1), 2000)))
+    events = read_aedat(path)
+    assert events.times_ms.tolist() == [1.5, 2.0]
+    assert events.units.tolist() == [(128 + 5) * 128 + 3, 127 * 128 + 127]
+    path.write_bytes(aedat2(((7 << 22) | (200 << 12) | (1 << 11), 10), ((1 << 31) | 5, 20), (1 << 10, 30)))
+    events = read_aedat(path, "davis", width=240, height=180)
+    assert events.units.tolist() == [(180 + 7) * 240 + 200]
+
+
+def test_aedat_3(tmp_path):
+    path = tmp_path / "a.aedat"
+    on, off, invalid = (9 << 17) | (4 << 2) | 3, (1 << 17) | (2 << 2) | 1, (1 << 17) | (2 << 2)
+    path.write_bytes(aedat3((1, 0, [(on, 1000), (invalid, 1500)]), (0, 0, [(0, 1600)]), (1, 1, [(off, 2000)])))
+    events = read_aedat(path)
+    assert events.times_ms.tolist() == [1.0, (2**31 + 2000) / 1000]
+    assert events.units.tolist() == [(128 + 4) * 128 + 9, 2 * 128 + 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "said"),
+    [
+        (b"#!AER-DAT4.0\r\n", {}, "2.0 and 3.1 are read"),
+        (b"hello", {}, "begins with 'hello'"),
+        (aedat2((0, 0))[:-3], {}, "within an event"),
+        (b"#!AER-DAT2.0 and no end", {}, "begins with|within its header"),
+        (aedat3((1, 0, [(1, 1)]))[:-2], {}, "within a packet"),
+        (aedat3((1, 0, []))[:-2], {}, "header of a packet"),
+        (b"#!AER-DAT3.1\r\n", {}, "no end of its header"),
+        (aedat3((1, 0, [((500 << 17) | 1, 1)])), {}, "outside of 128 x 128"),
+        (aedat2(), {"camera": "davis"}, "give width and height"),
+        (aedat2(), {"camera": "dvs"}, "camera 'dvs'"),
+    ],
+)
+def test_aedat_files_that_cannot_be_read(data, options, said, tmp_path):
+    path = tmp_path / "a.aedat"
+    path.write_bytes(data)
+    with pytest.raises(nf.InputError, match=said):
+        read_aedat(path, **options)
