@@ -91,6 +91,7 @@ def test_widths_match_the_name(name):
         expected = {
             "digits": (64, 200, 200, 10),
             "mnist": (784, 500, 10),
+            "mnist_loihi": (784, 400, 10),
             "frenkel_2021_regression": (256, 100, 100, 10),
             "frenkel_2021_classification": (256, 500, 500, 10),
             "lansdell_2020_mnist": (784, 50, 20, 10),
