@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .engines import OWN_MODES, new_engine
+from .engines.ahead import compiled_beside
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
@@ -102,27 +103,33 @@ def compare(
     table: list[dict[str, Any]] = []
     diverged: dict[str, str] = {}
     between: list[xarray.Dataset] = []
-    for seed in seeds:
-        data = load(seed)
-        if not table:
-            _check_all(model, rules, modes, data)
-        for mode in modes:
-            for rule in rules:
-                name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
-                folder = Path(out) / RUNS / name if out is not None else None
-                again = resume and folder is not None and (folder / CHECKPOINT).exists()
-                finished = len(table)
-                tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
-                try:
-                    run = train(model, rule, data, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell)
-                except Diverged as error:  # the others may not
-                    diverged[name] = str(error)
-                    table.append(dict.fromkeys(COLUMNS, nan) | {"rule": rule.name, "mode": mode, "seed": seed})
-                else:
-                    runs.append(run)
-                    table.append(_row(run))
-                    if mode == "rate" and "spiking" in modes:
-                        between.append(_between_modes(model, rule, run, data))
+    precision = model.spiking_for(rules[0]).training.precision
+    with compiled_beside([mode for mode in modes[1:] if mode in OWN_MODES], precision) as compiling:
+        for seed in seeds:
+            data = load(seed)
+            if not table:
+                _check_all(model, rules, modes, data)
+            for mode in modes:
+                if mode in compiling:
+                    compiling.pop(mode).wait()
+                for rule in rules:
+                    name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
+                    folder = Path(out) / RUNS / name if out is not None else None
+                    again = resume and folder is not None and (folder / CHECKPOINT).exists()
+                    finished = len(table)
+                    tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
+                    try:
+                        run = train(
+                            model, rule, data, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell
+                        )
+                    except Diverged as error:  # the others may not
+                        diverged[name] = str(error)
+                        table.append(dict.fromkeys(COLUMNS, nan) | {"rule": rule.name, "mode": mode, "seed": seed})
+                    else:
+                        runs.append(run)
+                        table.append(_row(run))
+                        if mode == "rate" and "spiking" in modes:
+                            between.append(_between_modes(model, rule, run, data))
     places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": list(seeds)}
     comparison = Comparison(_joined(runs, between, places, model, data), table, diverged)
     if out is not None:

@@ -17,8 +17,7 @@ from ..kernels.online import (
     add_lanes,
     decay_weights,
     follow_up,
-    learn_online,
-    show_lane,
+    show_samples,
 )
 from ..kernels.presenting import Learner, Show
 from ..rules import Params, Plan, derive
@@ -193,9 +192,10 @@ class SpikingEngine:
         """Learn from samples in their order."""
         if self.online:
             perturbed = self._with_noise(self.perturbed, len(order), self.noise)
-            loss, wrong, self.tick = learn_online(
-                self.learner, self.show, samples, perturbed, self.after, self.shown, order, self.tick, self.presented
-            )
+            loss, wrong, self.tick = show_samples(
+                self.learner, self.show, samples, perturbed, self.after, self.shown, order,
+                0, 1, True, self.tick, self.presented,
+            )  # fmt: skip
             self.presented += len(order)
             return loss, wrong
         total, wrong = 0.0, 0
@@ -229,7 +229,10 @@ class SpikingEngine:
         def work(lane: int) -> tuple[float, int]:
             own = samples._replace(aims=samples.aims.copy())
             mine = perturbed._replace(injected=perturbed.injected.copy())
-            return show_lane(lanes[lane], show, own, mine, shown, order, lane, len(lanes), number)
+            loss, wrong, _ = show_samples(
+                lanes[lane], show, own, mine, self.after, shown, order, lane, len(lanes), False, 0, number
+            )
+            return loss, wrong
 
         if self.threads == 1 or len(lanes) == 1:
             parts = [work(lane) for lane in range(len(lanes))]
@@ -269,7 +272,7 @@ class SpikingEngine:
         samples, nothing = self.samples(x, y), np.zeros(0, np.int64)
         if self.online:
             common = (samples, self.perturbed, self.after, self.shown, nothing)
-            learn_online(self.learner, self.show, *common, self.tick, self.presented)
+            show_samples(self.learner, self.show, *common, 0, 1, True, self.tick, self.presented)
         self.evaluate(x, y)
 
     def _look(

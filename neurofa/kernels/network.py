@@ -284,7 +284,7 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, True, key, step, 0.0)
+        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, np.bool_(True), key, step, 0.0)
         for n in range(batch):
             total += buffers.losses[n]
         if not math.isfinite(total):
@@ -301,9 +301,10 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
 def evaluate(net, state, buffers, x, labels, values, order, size):
     """Sum of the losses and number of samples classified wrongly, without learning or dropout."""
     total, wrong = 0.0, 0
+    learns, nothing = np.bool_(False), np.int64(0)  # no literals: a function is compiled anew for each of those
     for start in range(0, order.size, size):
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, False, 0, 0, 0.0)
+        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, learns, nothing, nothing, 0.0)
         for n in range(batch):
             total += buffers.losses[n]
     return total, wrong

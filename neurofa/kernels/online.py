@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import PLASTIC, PRE, SIZE, STATIC, TARGET
-from .compiling import presentation_kernel
+from .compiling import inline_kernel, presentation_kernel
 from .encoders import encode
 from .neurons import wake
 from .plasticity import learn_by_traces, raise_to, row_of, store_changes
@@ -86,7 +86,7 @@ def aim(samples, n):
     return label
 
 
-@presentation_kernel
+@inline_kernel
 def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     """Show sample `n` with the noise of row `m`; returns loss, whether it was wrong, and the ticks it took."""
     cells, teaching, inputs = net.cells, net.teaching, net.inputs
@@ -180,7 +180,7 @@ def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
             B[k, j] -= gain[k] * error
 
 
-@presentation_kernel
+@inline_kernel
 def draw_after(net, after, number, what):
     """Random numbers of what follows presentation `number`."""
     if net.cells.draw.size:
@@ -213,7 +213,7 @@ def follow_up(net, perturbed, after, shown, row, m, number):
             for j in range(width):
                 after.mean[lo + j] += (shown.spikes[row, lo + j] - after.mean[lo + j]) * after.share
                 wanted[j] = -after.rate * max(0.0, after.mean[lo + j] - after.target)
-            change_synapses(net, q, 0, wanted)
+            change_synapses(net, q, np.int64(0), wanted)  # a literal would have it compiled once more
 
 
 @presentation_kernel
@@ -251,26 +251,23 @@ def decay_weights(net, after, number):
 
 
 @presentation_kernel
-def learn_online(net, show, samples, perturbed, after, shown, order, tick, number):
-    """Show the samples of `order`, learning as they are shown; returns sums of losses and errors, and the time."""
-    total, errors = 0.0, 0
-    for m in range(order.size):
-        loss, wrong, took = show_one(net, show, samples, perturbed, shown, 0, order[m], m, number + m, tick)
-        follow_up(net, perturbed, after, shown, 0, m, number + m)
-        if (number + m + 1) % DECAY_EVERY == 0:
-            decay_weights(net, after, number + m)
-        total, errors, tick = total + loss, errors + wrong, tick + took
-    return total, errors, tick
+def show_samples(net, show, samples, perturbed, after, shown, order, lane, lanes, online, tick, number):
+    """Show every `lanes`-th sample of `order`, from the `lane`-th on; returns sums of losses and errors, and the time.
 
-
-@presentation_kernel
-def show_lane(net, show, samples, perturbed, shown, order, lane, lanes, number):
-    """Every `lanes`-th sample of `order`, from a fresh state each; changes are added up. Returns losses and errors."""
-    total, errors, keep = 0.0, 0, shown.loss.size >= order.size
+    If `online`, what follows each presentation follows at once, and time goes on; otherwise each begins at `tick`, from
+    a fresh state, and what it leaves is kept in `shown` where there is a row for each.
+    """
+    total, errors, keep = 0.0, 0, not online and shown.loss.size >= order.size
     for m in range(lane, order.size, lanes):
-        loss, wrong, _ = show_one(net, show, samples, perturbed, shown, m if keep else 0, order[m], m, number + m, 0)
+        row = m if keep else 0
+        loss, wrong, took = show_one(net, show, samples, perturbed, shown, row, order[m], m, number + m, tick)
         total, errors = total + loss, errors + wrong
-    return total, errors
+        if online:
+            follow_up(net, perturbed, after, shown, row, m, number + m)
+            if (number + m + 1) % DECAY_EVERY == 0:
+                decay_weights(net, after, number + m)
+            tick += took
+    return total, errors, tick
 
 
 @presentation_kernel

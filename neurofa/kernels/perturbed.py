@@ -120,13 +120,13 @@ def advance_perturbed(
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, True, key, step, 0.0)
+        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, np.bool_(True), key, step, 0.0)
         for n in range(batch):
             total += buffers.losses[n]
         if not math.isfinite(total):
             break
         draw_noise(net, noisy, rng, batch)
-        forward(net, state, noisy, x, labels, values, order, start, batch, True, key, step, learned.noise_std)
+        forward(net, state, noisy, x, labels, values, order, start, batch, np.bool_(True), key, step, learned.noise_std)
         estimate(net, buffers, noisy, batch, learned.noise_std)
         if net.signal == LOSS_CHANGE:
             for layer in range(net.layout.shape[0] - 1):

@@ -142,7 +142,7 @@ def judge_single(cells, unit, middle, label, peak, n_ticks):
     return (cells.emitted[unit] / (peak * n_ticks) > middle) != (label > 0)
 
 
-@tick_kernel
+@inline_kernel
 def present(net, show, noise, aims, label, middle, tick):
     """Show the encoded sample; returns its loss and whether it was classified wrongly."""
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
