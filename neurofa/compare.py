@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .ahead import compiled_beside
 from .engines import OWN_MODES, new_engine
-from .engines.ahead import compiled_beside
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement

@@ -10,7 +10,6 @@ from math import isnan, nan
 from pathlib import Path
 
 import pytest
-from support import needs_mnist
 
 import neurofa as nf
 from neurofa.experiments import bundled_scripts, compare, finding, load_script, mean_of, where
@@ -19,6 +18,8 @@ from neurofa.experiments.rows import compute_seconds, read_rows, thinned
 from neurofa.experiments.running import run_script
 from neurofa.experiments.scripts import MODES, Script, key
 from neurofa.experiments.verdicts import lines_of
+from neurofa.io.datasets import available
+from neurofa.spec.training import DataSpec
 
 TOY = '''"""Nobody et al. 2026, Table 1: a toy.
 
@@ -334,8 +335,14 @@ def test_the_commands_list_and_refuse():
 
 
 def quick_runs():
-    """The scripts; those on MNIST need it."""
-    return [pytest.param(s, marks=needs_mnist if s.name.startswith(("frenkel_2021_table1", "lansdell_2020")) else [], id=s.name) for s in OURS]
+    """The scripts; one whose data are not on this machine is skipped."""
+    here = {entry.name for entry in available() if entry.found}
+    for script in OURS:
+        job = script.jobs("quick", [0])[0]
+        absent = [part.name for part in script.module.describe(job) if isinstance(part, DataSpec)]
+        absent = [name for name in absent if name not in here]
+        why = f"{', '.join(absent)} is absent; point NEUROFA_DATA at the folder that holds it"
+        yield pytest.param(script, marks=pytest.mark.skipif(bool(absent), reason=why), id=script.name)
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..rules import DFA, lower
-from ..spec import Network, Spiking
-from . import new_engine
+from .engines import new_engine
+from .rules import DFA, lower
+from .spec import Network, Spiking
 
 
 def compile_kernels(mode: str, precision: str) -> None:
@@ -24,9 +24,9 @@ def compile_kernels(mode: str, precision: str) -> None:
 def is_compiled(mode: str) -> bool:
     """Whether Numba's cache has kernels of a mode, of some precision."""
     if mode == "spiking":
-        from ..kernels.online import show_samples as kernel
+        from .kernels.online import show_samples as kernel
     else:
-        from ..kernels.network import advance as kernel
+        from .kernels.network import advance as kernel
     return any(Path(kernel.stats.cache_path).glob(f"*.{kernel.__name__}-*.nbi"))
 
 
@@ -49,6 +49,6 @@ def compiled_beside(
 
 
 def _start(mode: str, precision: str) -> "subprocess.Popen[bytes]":
-    call = f"from neurofa.engines.ahead import compile_kernels; compile_kernels({mode!r}, {precision!r})"
+    call = f"from neurofa.ahead import compile_kernels; compile_kernels({mode!r}, {precision!r})"
     nowhere = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, "-c", call], stdin=nowhere, stdout=nowhere, stderr=nowhere)
