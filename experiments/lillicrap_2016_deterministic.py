@@ -26,11 +26,11 @@ def target(model, seed: int) -> np.ndarray:
     return np.linalg.lstsq(data.x_train.astype(float), data.y_train.astype(float))[0]
 
 
-def moved(net, rule, params: dict, data, rates: float | tuple[float, ...]) -> dict:
-    """Parameters after an epoch of `expected` data."""
+def moved(net, rule, params: dict, data, rates: float | tuple[float, ...], batch: int = 0) -> dict:
+    """Parameters after an epoch: of `expected` data unless the samples of a batch are given."""
     import neurofa as nf
 
-    training = nf.Training(1, data.features, rates, "sgd", shuffle=False, precision="float64")
+    training = nf.Training(1, batch or data.features, rates, "sgd", shuffle=False, precision="float64")
     return trained(None, net, rule, data, 0, training=training, params=params).params
 
 

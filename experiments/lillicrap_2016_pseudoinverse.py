@@ -102,7 +102,7 @@ def draw(rows: list[dict], paper: dict):
     for ax, label in zip(axes[1:], ("backpropagation", "pseudobackprop"), strict=True):
         ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
         ax.set(ylabel=f"angle to {label} (°)", ylim=(0, 110))
-    axes[2].legend(*axes[1].get_legend_handles_labels(), title="initial weights in ±", ncols=2)
+    axes[0].legend(loc="lower left", title="initial\nweights in ±", fontsize=6)
     return figure
 
 
