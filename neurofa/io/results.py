@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,8 +158,9 @@ def _field(row: Mapping[str, Any], name: str, number: int) -> str:
     return "" if value is None else str(value)
 
 
+@cache
 def _version(package: str) -> str:
-    """The version of an installed package, without importing it."""
+    """The version of an installed package, without importing it; looked up once, as that takes milliseconds."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

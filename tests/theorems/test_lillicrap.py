@@ -10,6 +10,7 @@ import pytest
 import neurofa as nf
 from neurofa.analysis.alignment import angle_deg
 from neurofa.analysis.conservation import matrix_invariant
+from neurofa.analysis.linear import alignment_traces, lyapunov, scalar_jacobian
 
 LINEAR = nf.Network.dense((6, 5, 3), "identity", "identity", "half_sse", task="regression", bias=False)
 
@@ -142,6 +143,36 @@ def test_backpropagation_does_not_leave_zero():
     assert not np.any(end["layers.1.W"])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_of_notes_11_and_12_are_those_of_the_updates(seed):
+    """Equations 25, 27 and 18 against central differences along the library's own update."""
+    rng = np.random.default_rng(seed)
+    params, (x, y) = drawn(rng), whitened(rng, LINEAR)
+    T = np.linalg.solve(x, y)
+    # the invariant is 0 where B W + W^T B^T = A A^T: with W = (A A^T / 2) B^+ for square B
+    square = nf.Network.dense((6, 3, 3), "identity", "identity", "half_sse", task="regression", bias=False)
+    balanced = drawn(rng, 0.7, square)
+    A = balanced["layers.0.W"].T
+    balanced["layers.1.W"] = A @ A.T / 2 @ np.linalg.inv(balanced["layers.0.B"])
+    np.testing.assert_allclose(invariant(balanced), 0, atol=1e-12)
+
+    def rate(measure, net, params, step=1e-5):
+        update = nf.updates(net, nf.rules.FA, params, x, y)
+        moved = [
+            params | {f"layers.{i}.W": params[f"layers.{i}.W"] - sign * step * update[f"layers.{i}.dW"] for i in (0, 1)}
+            for sign in (1, -1)
+        ]
+        return (measure(moved[0]) - measure(moved[1])) / (2 * step)
+
+    aligned = alignment_traces(params, T)[0]
+    assert rate(lambda p: np.sum(p["layers.0.W"] ** 2) / 2, LINEAR, params) == pytest.approx(aligned, rel=1e-6)
+    assert rate(lambda p: alignment_traces(p, T)[1], LINEAR, params) == pytest.approx(aligned, rel=1e-6)
+    value, fall = lyapunov(balanced, T)
+    assert fall < 0 < value
+    assert rate(lambda p: lyapunov(p, T)[0], square, balanced) == pytest.approx(fall, rel=1e-6)
+    assert rate(lambda p: lyapunov(p, T)[0], LINEAR, params) != pytest.approx(lyapunov(params, T)[1], rel=1e-2)
+
+
 # --- Note 14, proof 2: from zero and with one sample, B e is a positive multiple of W^+ e -------------------------
 
 
@@ -211,16 +242,8 @@ def test_note_16_jacobian_is_not_symmetric():
     rng = np.random.default_rng(5)
     for _ in range(5):
         W, b, A, c, B, x, y = rng.normal(size=7)
-        h = A * x + c
-        e = y - (W * h + b)
-        expected = np.array(
-            [
-                [-h * h, -h, -W * x * h + e * x, -W * h + e],
-                [-h, -1, -W * x, -W],
-                [-B * h * x, -B * x, -B * W * x * x, -B * W * x],
-                [-B * h, -B, -B * W * x, -B * W],
-            ]
-        )
+        e = y - (W * (A * x + c) + b)
+        expected = scalar_jacobian(W, b, A, c, B, x, y)
         found = jacobian(nf.rules.FA, np.array([W, b, A, c]), B, x, y)
         np.testing.assert_allclose(found, expected, atol=1e-8)
         assert np.abs(found - found.T).max() > 1e-2
