@@ -57,6 +57,10 @@ if __name__ == "__main__":
     sys.exit(run_script(__file__))
 '''
 FIRST = ("rule", "seed", "epochs", "error", "seconds", "date", "cpu", "neurofa", "threads", "spec")
+ON_MNIST = (
+    "frenkel_2021_table1", "lansdell_2020", "lillicrap_2016_mnist", "lillicrap_2016_receptive_fields",
+    "lillicrap_2016_autoencoder",
+)  # fmt: skip
 OURS = [script for script in bundled_scripts() if script.shares]
 
 
@@ -304,6 +308,18 @@ def test_a_report_judges_what_is_stored_and_says_what_is_missing(tmp_path, monke
     assert "left out" in report(results, board, gallery)[0]
 
 
+def test_a_script_that_is_not_ready_ends_in_one_line_and_keeps_its_rows(tmp_path, capsys):
+    path = toy(tmp_path)
+    run(path, "--seeds", "1")
+    refuse = "def ready(mode):\n    import neurofa as nf\n    raise nf.InputError(f'{mode}: no file')\n\ndef describe(job)"
+    path = toy(tmp_path, ("def describe(job)", refuse))
+    capsys.readouterr()
+    code, rows = run(path)
+    assert (code, len(rows)) == (2, 2)
+    assert capsys.readouterr().err == "nobody_2026_table1: default: no file\n"
+    assert run(path, "--seeds", "1")[0] == 0  # nothing is missing, so nothing is asked for
+
+
 def test_verdicts_are_on_the_rows_of_one_protocol(tmp_path):
     shorter = ('1 if mode == "quick" else 5', '{"quick": 1, "default": 2, "full": 5}[mode]')
     path = toy(tmp_path, shorter)
@@ -335,7 +351,7 @@ def test_the_commands_list_and_refuse():
 
 def quick_runs():
     """The scripts; those on MNIST need it."""
-    return [pytest.param(s, marks=needs_mnist if s.name.startswith(("frenkel_2021_table1", "lansdell_2020")) else [], id=s.name) for s in OURS]
+    return [pytest.param(s, marks=needs_mnist if s.name.startswith(ON_MNIST) else [], id=s.name) for s in OURS]
 
 
 @pytest.mark.slow
