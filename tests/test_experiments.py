@@ -311,12 +311,14 @@ def test_a_report_judges_what_is_stored_and_says_what_is_missing(tmp_path, monke
 def test_a_script_that_is_not_ready_ends_in_one_line_and_keeps_its_rows(tmp_path, capsys):
     path = toy(tmp_path)
     run(path, "--seeds", "1")
-    refuse = "def ready(mode):\n    import neurofa as nf\n    raise nf.InputError(f'{mode}: no file')\n\ndef describe(job)"
+    refuse = (
+        "def ready(mode):\n    from neurofa import InputError\n    raise InputError('no file')\n\ndef describe(job)"
+    )
     path = toy(tmp_path, ("def describe(job)", refuse))
     capsys.readouterr()
     code, rows = run(path)
     assert (code, len(rows)) == (2, 2)
-    assert capsys.readouterr().err == "nobody_2026_table1: default: no file\n"
+    assert capsys.readouterr().err == "nobody_2026_table1: no file\n"
     assert run(path, "--seeds", "1")[0] == 0  # nothing is missing, so nothing is asked for
 
 
