@@ -305,6 +305,20 @@ def test_a_report_judges_what_is_stored_and_says_what_is_missing(tmp_path, monke
     assert "left out" in report(results, board, gallery)[0]
 
 
+def test_a_script_that_is_not_ready_ends_in_one_line_and_keeps_its_rows(tmp_path, capsys):
+    path = toy(tmp_path)
+    run(path, "--seeds", "1")
+    refuse = (
+        "def ready(mode):\n    from neurofa import InputError\n    raise InputError('no file')\n\ndef describe(job)"
+    )
+    path = toy(tmp_path, ("def describe(job)", refuse))
+    capsys.readouterr()
+    code, rows = run(path)
+    assert (code, len(rows)) == (2, 2)
+    assert capsys.readouterr().err == "nobody_2026_table1: no file\n"
+    assert run(path, "--seeds", "1")[0] == 0  # nothing is missing, so nothing is asked for
+
+
 def test_verdicts_are_on_the_rows_of_one_protocol(tmp_path):
     shorter = ('1 if mode == "quick" else 5', '{"quick": 1, "default": 2, "full": 5}[mode]')
     path = toy(tmp_path, shorter)

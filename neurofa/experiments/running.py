@@ -98,6 +98,8 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
         rows = [row for row in rows if id(row) not in wanted]
     rows = reusable(script, rows, __version__)
     missing = not_run(rows, jobs)
+    if missing and hasattr(script.module, "ready"):
+        script.module.ready(mode)
     done, failed = len(jobs) - len(missing), 0
     folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
     fresh = options.overwrite or mode == "quick"
