@@ -15,7 +15,7 @@ import numpy as np
 
 from neurofa.experiments import compare, finding, mean_curves, panels, run_script, where
 
-SEEDS = {"quick": 1, "default": 3, "full": 10}
+SEEDS = {"quick": 1, "default": 3, "full": 5}
 EPOCHS = {"quick": (0, 2), "default": (0, 1, 2, 5, 10, 20, 50, 100), "full": (0, 1, 2, 5, 10, 20, 50, 100)}
 PROTOCOL = {mode: f"{epochs[-1]} epochs, looked at {len(epochs)} times" for mode, epochs in EPOCHS.items()}
 MEASURED = ("quantity", "layer", "x", "value")
@@ -77,7 +77,6 @@ def one(job: dict, folder: Path) -> list[dict]:
     if job["case"] == "counterexample":
         return counterexample(job)
     import neurofa as nf
-    from neurofa.analysis.alignment import angle_deg
 
     net, training, rule = described(job)
     digits, classes = nf.load_data("digits"), max(2, job["outputs"])
@@ -96,8 +95,7 @@ def one(job: dict, folder: Path) -> list[dict]:
             for name, pairs in (("against", single), ("against_in_batch", [batch])):
                 wrong, all_of_them = sum(against(*both, layer) for both in pairs)
                 made.append((name, layer, epoch, wrong / max(all_of_them, 1)))
-            made.append(("angle", layer, epoch, angle_deg(*(which[f"layers.{layer}.dW"] for which in batch))))
-    return [dict(zip(MEASURED, (*row[:3], float(row[3])), strict=True)) for row in made]
+    return [dict(zip(MEASURED, (*row[:3], round(float(row[3]), 6)), strict=True)) for row in made]
 
 
 def counterexample(job: dict) -> list[dict]:
@@ -151,7 +149,8 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     figure, axes = panels(3, width=7.2, height=2.6)
-    rows = sorted(rows, key=lambda row: row["case"] not in CASES or list(CASES).index(row["case"]))
+    rows = [row for row in rows if row["case"] in CASES]
+    rows.sort(key=lambda row: (list(CASES).index(row["case"]), ACTIVATIONS.index(row["activation"])))
     colors = ("#E69F00", "#56B4E9", "#D55E00", "#009E73", "#000000")
     first = [row | {"value": 100 * row["value"], "label": CASES.get(row["case"])}
              for row in rows if row["quantity"].startswith("against") and row["layer"] == 0]  # fmt: skip
@@ -165,6 +164,7 @@ def draw(rows: list[dict], paper: dict):
     ):  # fmt: skip
         mean_curves(ax, mine, by, lines={name: {"color": color} for name, color in zip(names, colors, strict=False)})
         ax.set_title(title)
+    axes[2].legend(axes[2].get_legend_handles_labels()[0], ("tanh", "hard-tanh", "ReLU"))
     axes[1].legend(title="outputs", ncols=2)
     for ax in axes:
         ax.set(xlabel="epochs", xscale="symlog", xlim=(0, None), ylim=(-3, 63))
