@@ -124,3 +124,24 @@ def test_two_outputs_can_turn_the_update_against_the_gradient():
         assert (update[f"layers.0.{name}"] * gradient[f"layers.0.{name}"] < 0).all()
         assert angle_deg(update[f"layers.0.{name}"], gradient[f"layers.0.{name}"]) > 179.9
     np.testing.assert_allclose(update["layers.1.dW"], gradient["layers.1.dW"], atol=1e-5)
+
+
+def test_from_zero_weights_dfa_with_one_output_learns_what_positive_feedback_learns():
+    """An odd activation leaves the signs of hidden neurons free: each takes that of its feedback."""
+    rng = np.random.default_rng(11)
+    net = mono_net((5, 8, 6, 1), "tanh")
+    x = rng.normal(size=(100, 5)).astype(np.float32)
+    y = np.sign(x[:, :1] * x[:, 1:2]).astype(np.float32)
+    data = nf.Data(x, y, x[:8], y[:8], name="products", task="regression", n_outputs=1)
+    training = nf.Training(epochs=5, batch_size=10, learning_rate=0.1, optimiser="sgd", precision="float64")
+    signed = {key: value if key.endswith(".B") else np.zeros_like(value) for key, value in drawn(net, rng).items()}
+    signed |= {f"layers.{i}.B": rng.normal(size=(1, n)) for i, n in enumerate((8, 6))}
+    positive = {key: np.abs(value) for key, value in signed.items()}
+    rule = nf.Rule("error", "direct", "random_nonnegative", name="positive")
+    one = nf.train(net, nf.rules.DFA, data, training=training, params=signed).params
+    other = nf.train(net, rule, data, training=training, params=positive).params
+    signs = [np.ones(5), *(np.sign(signed[f"layers.{i}.B"][0]) for i in (0, 1)), np.ones(1)]
+    for i in range(3):
+        assert np.abs(one[f"layers.{i}.W"]).max() > 0.01
+        np.testing.assert_allclose(one[f"layers.{i}.W"], np.outer(signs[i], signs[i + 1]) * other[f"layers.{i}.W"],
+                                   atol=1e-12)  # fmt: skip

@@ -1,0 +1,86 @@
+"""Ours: test error against the number of classes of MNIST, for error, error-sign, target and monotone feedback.
+
+Protocol: 784-200-200-n, tanh, sigmoid outputs, binary cross-entropy, Adam, batches of 60; n classes drawn by seed with
+1000 training images each and all their test images, and 100,000 presentations whatever n is. Two classes also with a
+single output. Weights are U(+-1/sqrt(fan_in)); mdfa takes the upper half from the second layer on. The learning rate of
+each rule has the lowest validation error at ten classes among 1.5e-4, 5e-4 and 1.5e-3 (seed 100, 15 % of the training
+images). Rate mode; the error is the mean over the last 3 epochs.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+
+SEEDS = {"quick": 1, "default": 3, "full": 10}
+PRESENTED = {"quick": 12_000, "default": 100_000, "full": 100_000}
+PROTOCOL = {mode: f"{count:,} presentations" for mode, count in PRESENTED.items()}
+OUTPUTS = {"quick": (2, 10), "default": (1, 2, 3, 5, 7, 10), "full": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)}
+MEASURED = ("test_error_percent",)
+IMAGES_PER_CLASS = 1000
+RATES = {"bp": 5e-4, "fa": 5e-4, "dfa": 5e-4, "sdfa": 5e-4, "drtp": 5e-4, "mdfa": 5e-4, "shallow": 1.5e-3}
+
+
+def jobs(mode: str, seed: int) -> list[dict]:
+    rules = [rule for rule in RATES if mode != "quick" or rule not in ("fa", "dfa")]
+    return [
+        {"outputs": n, "rule": rule, "seed": seed, "presentations": PRESENTED[mode]}
+        for n in OUTPUTS[mode] for rule in rules
+    ]  # fmt: skip
+
+
+def described(job: dict, rate: float | None = None) -> tuple:
+    """Network, training, rule and data of a job."""
+    import neurofa as nf
+
+    n, rule = job["outputs"], nf.rules.named(job["rule"])
+    net = nf.Network.dense((784, 200, 200, n))
+    if rule.constraint == "monotone":
+        lower = [nf.Init("uniform", low=0.0, high=layer_inputs**-0.5) for layer_inputs in net.sizes[1:-1]]
+        later = [replace(layer, init=init) for layer, init in zip(net.layers[1:], lower, strict=True)]
+        net = replace(net, layers=(net.layers[0], *later))
+    classes = max(2, n)
+    data = nf.DataSpec("mnist", classes=classes, train_samples=classes * IMAGES_PER_CLASS)
+    epochs = max(1, round(job["presentations"] / (classes * IMAGES_PER_CLASS)))
+    training = nf.Training(epochs, learning_rate=rate or RATES[job["rule"]], report_last=min(3, epochs))
+    return net, training, rule, data
+
+
+def describe(job: dict) -> tuple:
+    return described(job)
+
+
+def one(job: dict, folder: Path) -> list[dict]:
+    import neurofa as nf
+
+    net, training, rule, spec = described(job)
+    run = trained(folder, net, rule, nf.load_data(spec, seed=job["seed"]), job["seed"], training=training)
+    return [{"test_error_percent": round(100 * run.test_error, 4), "seconds": round(run.seconds, 1)}]
+
+
+def verdicts(rows: list[dict], paper: dict) -> list:
+    def error(rule: str, n: int) -> float:
+        return mean_of(where(rows, rule=rule, outputs=n), "test_error_percent")
+
+    return [finding("bp is better than shallow learning at ten classes", error("bp", 10) < error("shallow", 10), rows)]
+
+
+def draw(rows: list[dict], paper: dict):
+    figure, (left, right) = panels(2, width=7.2, height=2.8)
+    mean_curves(left, rows, "rule", x="outputs", y="test_error_percent", log=True, legend=False)
+    left.set(ylabel="test error (%)")
+    base = {(row["outputs"], row["seed"]): row["test_error_percent"] for row in where(rows, rule="bp")}
+    ratios = [row | {"value": row["test_error_percent"] / max(base[row["outputs"], row["seed"]], 0.01)}
+              for row in rows if (row["outputs"], row["seed"]) in base]  # fmt: skip
+    mean_curves(right, ratios, "rule", x="outputs", log=True, legend=False)
+    right.set(ylabel="error / that of bp")
+    for ax in (left, right):
+        ax.set(xlabel="output neurons (1: two classes)")
+        ax.yaxis.set_major_formatter("{x:g}")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(__file__))
