@@ -98,7 +98,8 @@ def draw(rows: list[dict], paper: dict):
     test = where(rows, quantity="test_error")
     mean_curves(axes[3], where(test, rule="np_fa"), "noise_std", lines=shared.LOOKS, log=True, legend=False)
     mean_curves(axes[3], [row for row in test if row["rule"] in rest], "rule", lines=rest, log=True, legend=False)
-    axes[3].set(xscale="log", xlabel="epochs", ylabel="test error (%)")
+    axes[3].set(ylabel="test error (%)")
+    shared.over_epochs(axes[3], log=True)
     shared.legend_of(axes[3], shared.LOOKS | rest, "noise, or rule")
     for ax, letter in zip(axes, "ABCD", strict=False):
         ax.set_title(letter, loc="left")

@@ -102,7 +102,8 @@ def draw(rows: list[dict], paper: dict):
         ax.set_title(letter, loc="left")
     axes[5].axis("off")
     shared.legend_of(axes[5], {c: shared.LOOKS[c] for c in NOISE}, "A to C: noise in 784-50-20-10", "upper left")
-    shared.legend_of(axes[5], LOOKS, "D, E: networks, noise 0.01", "lower left")
+    looks = {network: look for network, look in LOOKS.items() if where(wide, network=network)}
+    shared.legend_of(axes[5], looks, "D, E: networks, noise 0.01", "lower left")
     axes[5].set_title("dashed: first hidden layer", loc="left", fontsize="small")
     return figure
 
