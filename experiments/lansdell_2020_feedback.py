@@ -65,7 +65,18 @@ def draw_measure(ax, rows: list[dict], quantity: str, by: str, looks: dict, log:
         lines = {name: look | {"linestyle": "-" if layer == 2 else (0, (3.5, 1.4))} for name, look in looks.items()}
         mean_curves(ax, where(rows, quantity=f"{quantity}_{layer}"), by, lines=lines, legend=False,
                     log=log)  # fmt: skip
-    ax.set(xscale="log", xlabel="epochs", ylabel=MEASURES[quantity][2])
+    ax.set(ylabel=MEASURES[quantity][2])
+    over_epochs(ax, log)
+
+
+def over_epochs(ax, log: bool) -> None:
+    """Plain numbers along a logarithmic axis of epochs, and along the other one if it is logarithmic."""
+    from neurofa.plot.curves import log_ticks
+
+    ax.set(xscale="log", xlabel="epochs")
+    log_ticks(ax, horizontal=True)
+    if log:
+        log_ticks(ax)
 
 
 def legend_of(ax, looks: dict, title: str, place: str = "best") -> None:

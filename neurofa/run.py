@@ -19,6 +19,8 @@ from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
 if TYPE_CHECKING:
     import xarray
 
+    from .io.augment import Augmenter
+
 __all__ = ["CHECKPOINT", "MODES", "Diverged", "Progress", "Run", "train", "updates"]
 
 
@@ -215,7 +217,7 @@ def train(
     hardware: Hardware | str | None = None,
     params: Mapping[str, np.ndarray] | None = None,
     probe_every: int | None = None,
-    augment: tuple[str, ...] | None = None,
+    augment: "tuple[str, ...] | Augmenter | None" = None,
     threads: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -251,7 +253,8 @@ def train(
     probe_every
         Updates between two probes; after each epoch if None, never if 0.
     augment
-        Takes the place of the model's augmentation: names of `DataSpec.augment`.
+        Takes the place of the model's augmentation: names of `DataSpec.augment`, or a function (x, rng) that
+        returns altered training inputs, called before each epoch, such as `neurofa.io.augment.gaussian_noise`.
     threads
         Numba threads; results are the same bit for bit for the same number.
     out

@@ -15,7 +15,7 @@ from .engines import new_engine
 from .engines.base import Engine
 from .hardware.constrain import constrain
 from .history import History
-from .io.augment import augmenter_for
+from .io.augment import Augmenter, augmenter_for
 from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
@@ -115,7 +115,7 @@ class Trainer:
         seed: int,
         params: Mapping[str, np.ndarray] | None,
         probe_every: int | None,
-        augment: tuple[str, ...],
+        augment: tuple[str, ...] | Augmenter,
         threads: int | None,
         out: Path | None,
     ) -> None:
@@ -142,7 +142,7 @@ class Trainer:
             self.plan = constrain(self.plan, how, hardware, seed=seed, given=params or ())
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
-        self.augment = augmenter_for(data, augment, seed) if augment else None
+        self.augment = augment if callable(augment) else augmenter_for(data, augment, seed) if augment else None
         self.mode, self.spiking = mode, spiking
         self.engine: Engine = new_engine(
             mode, self.plan, spiking, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads
@@ -175,7 +175,8 @@ class Trainer:
             described += (mode, replace(spiking, training=replace(training, epochs=0)))
         if hardware is not None:
             described += (hardware,)
-        self.identity = spec_hash(*described, seed, augment)
+        named = (getattr(augment, "__qualname__", "function"),) if callable(augment) else augment
+        self.identity = spec_hash(*described, seed, named)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
 

@@ -13,6 +13,7 @@ from running import ADAM, RIDGE, SIZES, assert_equal_runs, recorded_epochs, save
 from support import data_for, network_for, protocol, with_layer
 
 import neurofa as nf
+from neurofa.io.augment import gaussian_noise
 from neurofa.rules import BP, FA, NODE_PERTURBATION, NP_FA, PRESETS
 from neurofa.run import CHECKPOINT
 from neurofa.spec import Feedback, InputError, Perturbation, Rule, Schedule
@@ -65,7 +66,7 @@ def test_two_epochs_and_two_more_are_four(case, tmp_path):
     assert np.abs(half.params["layers.2.W"] - whole.params["layers.2.W"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("names", [("flip",), ("flip", "elastic")])
+@pytest.mark.parametrize("names", [("flip",), ("flip", "elastic"), gaussian_noise(0.3)])
 def test_augmentation_goes_on_with_its_own_draws(names, tmp_path):
     network, data = network_for(BP, (12, 7, 2)), images()
     options = {"data": data, "seed": 4, "augment": names}

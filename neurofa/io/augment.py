@@ -1,4 +1,4 @@
-"""Training-set augmentation, renewed each epoch: horizontal flip and elastic deformation."""
+"""Training-set augmentation, renewed each epoch: horizontal flip, elastic deformation, Gaussian noise."""
 
 from collections.abc import Callable
 
@@ -114,6 +114,28 @@ def augmenter_for(data: Data, names: tuple[str, ...], seed: int = 0) -> Augmente
     """The `augmenter` of a data set, which undoes and redoes the normalisation of `data` where it has one."""
     require_augmentable(tuple(names), data)
     return augmenter(names, data.image_shape, seed, mean=data.input_mean, deviation=data.input_deviation)
+
+
+def gaussian_noise(std: float) -> Augmenter:
+    """Make a function that adds Gaussian noise to inputs, as a denoising autoencoder has it: targets stay clean.
+
+    It is given to `neurofa.train` as `augment`; the noise is drawn anew for each epoch.
+
+    Parameters
+    ----------
+    std
+        Standard deviation of the noise, in units of the inputs.
+    """
+    require(0 <= std < float("inf"), f"augment gaussian_noise has std {std}; it must be finite and not negative")
+
+    def augment(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noisy = rng.standard_normal(x.shape, np.float32)
+        noisy *= np.float32(std)
+        noisy += x
+        return noisy
+
+    augment.__qualname__ = f"gaussian_noise({std:g})"  # by which a checkpoint knows it
+    return augment
 
 
 def _elastic(height: int, width: int, sigma: float, alpha: float) -> Callable[[np.ndarray, np.random.Generator], None]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurofa.io.augment import CHUNK, augmenter, augmenter_for
+from neurofa.io.augment import CHUNK, augmenter, augmenter_for, gaussian_noise
 from neurofa.io.data import Data
 from neurofa.io.preparation import normalise
 from neurofa.spec import InputError
@@ -119,3 +119,14 @@ def test_other_shapes_and_parameters_are_refused():
         augmenter(("flip",), (1, 8, 8), 0)(images(3, (1, 9, 9)))
     with pytest.raises(InputError, match="sigma"):
         augmenter(("elastic",), (1, 8, 8), 0, sigma_px=0)
+
+
+def test_gaussian_noise_has_its_deviation_and_leaves_the_data_alone():
+    x = np.zeros((200, 500), np.float32)
+    noisy = gaussian_noise(0.3)(x, np.random.default_rng(5))
+    assert noisy.dtype == np.float32
+    assert abs(noisy.mean()) < 0.005
+    assert abs(noisy.std() - 0.3) < 0.005
+    assert not x.any()
+    with pytest.raises(InputError, match="std -1"):
+        gaussian_noise(-1)
