@@ -69,6 +69,7 @@ def draw(rows: list[dict], paper: dict):
     colors = {name: FIXED if name == "first layer fixed" else COLORS for name in MODELS}
     looks = {f"{rule}, {name}": {"color": colors[name][rule], "linestyle": DASHES[name]} for name in MODELS
              for rule in COLORS}  # fmt: skip
+    looks["fa, first layer fixed"]["linestyle"] = (0, (3, 3))  # it lies on the other control
     mean_curves(ax, [row | {"line": f"{row['rule']}, {row['network']}"} for row in rows], "line", lines=looks, log=True)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.set(xlabel="epochs", ylabel="normalised squared error")
