@@ -191,7 +191,9 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 def draw(rows: list[dict], paper: dict):
     figure, (left, middle, right) = panels(3, width=7.2, height=2.5)
     mine = [
-        row | {"line": row["quantity"]} for row in rows if row["quantity"][:3] in ("bp ", "fa ") and row["x"] > -100
+        row | {"line": f"{row['quantity']} hidden"}
+        for row in rows
+        if row["quantity"][:3] in ("bp ", "fa ") and row["x"] > -100
     ]
     colors, dashes = {"bp": "#000000", "fa": "#0072B2"}, {"1000": "-", "100": (0, (3, 1.4))}
     looks = {f"{rule} {width} hidden": {"color": color, "linestyle": dash} for rule, color in colors.items()
