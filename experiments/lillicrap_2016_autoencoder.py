@@ -5,7 +5,7 @@ Protocol: tanh networks reproduce MNIST (pixels from -0.9 to 0.9), narrow 784-10
 steps to 1e-4 as in Note 5. The error is taken as half the sum over pixels of the squared differences, as the published
 numbers are too large for a mean over pixels. Not stated: epochs, when the rate falls (here after three quarters and
 nine tenths of them), initial weights (Xavier), the scale of B (variance 1/n for n neurons that send it). Default has
-one seed. Quick has the narrow network, 4 epochs of 1,500 images and minibatches of 20, which cannot show who is better.
+one seed. Quick has the narrow network and feedback alignment, 3 epochs of 1,000 images, minibatches of 10.
 """
 
 import sys
@@ -15,9 +15,9 @@ from pathlib import Path
 from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 5}
-EPOCHS = {"quick": {"narrow": 4}, "default": {"narrow": 40, "wide": 20}, "full": {"narrow": 40, "wide": 20}}
+EPOCHS = {"quick": {"narrow": 3}, "default": {"narrow": 40, "wide": 20}, "full": {"narrow": 40, "wide": 20}}
 PROTOCOL = {
-    "quick": "4 epochs of 1,500 images, narrow network",
+    "quick": "3 epochs of 1,000 images, narrow network, feedback alignment",
     "default": "40 (narrow) and 20 epochs (wide), chosen here",
     "full": "40 (narrow) and 20 epochs (wide), chosen here",
 }
@@ -26,9 +26,9 @@ TITLES = {"narrow": "784-1000-500-10-500-1000-784", "wide": "784-5x1000-784"}
 
 
 def jobs(mode: str, seed: int) -> list[dict]:
-    images, batch = (1_500, 20) if mode == "quick" else (60_000, 100)
+    images, batch, rules = (1_000, 10, ("fa",)) if mode == "quick" else (60_000, 100, ("bp", "fa"))
     return [{"network": network, "rule": rule, "seed": seed, "epochs": epochs, "images": images, "batch": batch}
-            for network, epochs in EPOCHS[mode].items() for rule in ("bp", "fa")]  # fmt: skip
+            for network, epochs in EPOCHS[mode].items() for rule in rules]  # fmt: skip
 
 
 def described(job: dict):
@@ -69,7 +69,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     cases = [(network, rule) for network in paper["errors"] for rule in ("bp", "fa")]
     end = {(network, rule): where(ends, network=network, rule=rule) for network, rule in cases}
     error = {case: mean_of(mine, "value") for case, mine in end.items()}
-    learned = finding("the error falls below that of the mean image with both rules", max(
+    learned = finding("all errors fall below that of the mean image", max(
         error[network, rule] for network, rule in cases if end[network, rule]) < mean_of(
         where(rows, quantity="mean_image"), "value"), ends)  # fmt: skip
     if max(row["images"] for row in rows) < 60_000:
