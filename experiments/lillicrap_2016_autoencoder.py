@@ -101,6 +101,10 @@ def draw(rows: list[dict], paper: dict):
                 value = paper["errors"][network][rule]
                 ax.axhline(value, color=look["color"], linewidth=0.8, linestyle="--", label=f"{rule}, paper")
         ax.set_title(f"{network}: {TITLES[network]}", fontsize="small")
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200) if low < tick < high]
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.yaxis.set_minor_formatter("")
         ax.set(xlabel="epochs", ylabel="squared error of test images")
         ax.legend()
     return figure
