@@ -2,10 +2,10 @@
 
 Protocol: tanh networks reproduce MNIST (pixels from -0.9 to 0.9), narrow 784-1000-500-10-500-1000-784 and wide
 784-5x1000-784, by backpropagation and feedback alignment; minibatches of 100, weight decay 1e-6, learning rate 1e-2 in
-steps to 1e-4 as in Note 5. The error is taken as half the sum over pixels of the squared differences: the published
-numbers fit no mean over pixels. Not stated: epochs, when the rate falls (here after three quarters and nine
-tenths of them), initial weights, scale of B. Default has one seed. Quick has 4 epochs of 2,000 images and the narrow
-network alone.
+steps to 1e-4 as in Note 5. The error is taken as half the sum over pixels of the squared differences, as the published
+numbers are too large for a mean over pixels. Not stated: epochs, when the rate falls (here after three quarters and
+nine tenths of them), initial weights (Xavier), the scale of B (variance 1/n for n neurons that send it). Default has
+one seed. Quick has the narrow network and feedback alignment, 3 epochs of 1,000 images, minibatches of 10.
 """
 
 import sys
@@ -15,9 +15,9 @@ from pathlib import Path
 from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 5}
-EPOCHS = {"quick": {"narrow": 4}, "default": {"narrow": 40, "wide": 20}, "full": {"narrow": 40, "wide": 20}}
+EPOCHS = {"quick": {"narrow": 3}, "default": {"narrow": 40, "wide": 20}, "full": {"narrow": 40, "wide": 20}}
 PROTOCOL = {
-    "quick": "4 epochs of 2,000 images, narrow network",
+    "quick": "3 epochs of 1,000 images, narrow network, feedback alignment",
     "default": "40 (narrow) and 20 epochs (wide), chosen here",
     "full": "40 (narrow) and 20 epochs (wide), chosen here",
 }
@@ -26,9 +26,9 @@ TITLES = {"narrow": "784-1000-500-10-500-1000-784", "wide": "784-5x1000-784"}
 
 
 def jobs(mode: str, seed: int) -> list[dict]:
-    images = 2_000 if mode == "quick" else 60_000
-    return [{"network": network, "rule": rule, "seed": seed, "epochs": epochs, "images": images}
-            for network, epochs in EPOCHS[mode].items() for rule in ("bp", "fa")]  # fmt: skip
+    images, batch, rules = (1_000, 10, ("fa",)) if mode == "quick" else (60_000, 100, ("bp", "fa"))
+    return [{"network": network, "rule": rule, "seed": seed, "epochs": epochs, "images": images, "batch": batch}
+            for network, epochs in EPOCHS[mode].items() for rule in rules]  # fmt: skip
 
 
 def described(job: dict):
@@ -38,7 +38,8 @@ def described(job: dict):
 
     model = nf.load_model(f"lillicrap_2016_autoencoder_{job['network']}")
     milestones = (3 * job["epochs"] // 4, 9 * job["epochs"] // 10)
-    protocol = replace(model.training, epochs=job["epochs"], schedule=Schedule("step", 0.1, milestones=milestones))
+    falls = Schedule("step", 0.1, milestones=milestones)
+    protocol = replace(model.training, epochs=job["epochs"], batch_size=job["batch"], schedule=falls)
     return replace(model, training=protocol, data=replace(model.data, train_samples=job["images"]))
 
 
@@ -57,7 +58,8 @@ def one(job: dict, folder: Path) -> list[dict]:
     run = trained(folder, model, nf.rules.named(job["rule"]), data, job["seed"])
     rows = [(quantity, n, run.history[quantity].values[n]) for quantity in ("train_loss", "test_loss")
             for n in thinned(job["epochs"], 50)]  # fmt: skip
-    rows.append(("loss_at_end", job["epochs"] - 1, run.test_error))
+    mean_image = 0.5 * float(((data.x_test - data.x_train.mean(axis=0)) ** 2).sum(axis=1).mean())
+    rows += [("loss_at_end", job["epochs"] - 1, run.test_error), ("mean_image", job["epochs"] - 1, mean_image)]
     return [{"quantity": quantity, "x": n + 1, "value": round(float(value), 5), "seconds": round(run.seconds, 1)}
             for quantity, n, value in rows]  # fmt: skip
 
@@ -67,17 +69,20 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     cases = [(network, rule) for network in paper["errors"] for rule in ("bp", "fa")]
     end = {(network, rule): where(ends, network=network, rule=rule) for network, rule in cases}
     error = {case: mean_of(mine, "value") for case, mine in end.items()}
-    narrow = finding("narrow: feedback alignment has a larger error than backpropagation",
-                     error["narrow", "fa"] > error["narrow", "bp"], where(ends, network="narrow"))  # fmt: skip
+    learned = finding("all errors fall below that of the mean image", max(
+        error[network, rule] for network, rule in cases if end[network, rule]) < mean_of(
+        where(rows, quantity="mean_image"), "value"), ends)  # fmt: skip
     if max(row["images"] for row in rows) < 60_000:
-        return [narrow]
+        return [learned]
     return [
         *(
             compare(f"{network}, {rule}: squared error of test images", end[network, rule], "value",
                     paper["errors"][network][rule], tolerance=paper["tolerance_share"] * paper["errors"][network][rule])
             for network, rule in cases
         ),
-        narrow,
+        learned,
+        finding("narrow: feedback alignment has a larger error than backpropagation",
+                error["narrow", "fa"] > error["narrow", "bp"], where(ends, network="narrow")),
         finding("wide: feedback alignment has a smaller error than backpropagation",
                 error["wide", "fa"] < error["wide", "bp"], where(ends, network="wide")),
     ]  # fmt: skip
@@ -96,6 +101,10 @@ def draw(rows: list[dict], paper: dict):
                 value = paper["errors"][network][rule]
                 ax.axhline(value, color=look["color"], linewidth=0.8, linestyle="--", label=f"{rule}, paper")
         ax.set_title(f"{network}: {TITLES[network]}", fontsize="small")
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200) if low < tick < high]
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.yaxis.set_minor_formatter("")
         ax.set(xlabel="epochs", ylabel="squared error of test images")
         ax.legend()
     return figure

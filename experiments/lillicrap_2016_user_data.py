@@ -52,8 +52,8 @@ def path_of(data: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise InputError(f"{TITLES[data]} is not on this machine: put {name}, with x_train, y_train, x_test and y_test, "
-                     f"into {places[0].parent}, or set {variable} to its path")  # fmt: skip
+    raise InputError(f"{TITLES[data]} is not on this machine: put a file with x_train, y_train, x_test and y_test at "
+                     f"{places[0]}, or set {variable} to its path")  # fmt: skip
 
 
 def described(job: dict):

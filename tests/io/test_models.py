@@ -172,7 +172,6 @@ def test_lillicrap_protocol():
     assert model.training.optimiser == Optimiser("sgd", weight_decay=1e-6)
     assert model.training.schedule == Schedule("plateau", factor=0.1, patience=5)
     assert (model.training.learning_rate, model.training.batch_size) == (0.25, 100)
-    assert model.for_rule(PRESETS["bp"])[1].learning_rate == 1.0
     assert model.data.normalisation == "zscore"
     assert load_model("lillicrap_2016_xor_2_2_1").training.learning_rate == 0.5
     assert load_model("lillicrap_2016_nonlinear_30_40_10").training.learning_rate == 0.05
