@@ -10,7 +10,7 @@ from math import isnan, nan
 from pathlib import Path
 
 import pytest
-from support import needs_mnist
+from support import needs_cifar10, needs_mnist
 
 import neurofa as nf
 from neurofa.experiments import bundled_scripts, compare, finding, load_script, mean_of, where
@@ -334,8 +334,11 @@ def test_the_commands_list_and_refuse():
 
 
 def quick_runs():
-    """The scripts; those on MNIST need it."""
-    return [pytest.param(s, marks=needs_mnist if s.name.startswith(("frenkel_2021_table1", "lansdell_2020")) else [], id=s.name) for s in OURS]
+    """The scripts; those on MNIST or CIFAR-10 need it."""
+    needs = {"frenkel_2021_table1": needs_mnist, "frenkel_2021_histograms": needs_mnist, "lansdell_2020": needs_mnist,
+             "frenkel_2021_table2": needs_cifar10}  # fmt: skip
+    marks = {s.name: [mark for name, mark in needs.items() if s.name.startswith(name)] for s in OURS}
+    return [pytest.param(s, marks=marks[s.name], id=s.name) for s in OURS]
 
 
 @pytest.mark.slow
