@@ -2,8 +2,10 @@
 
 Protocol: 256-100-100-10, tanh, mean squared error, 5000 training and 1000 test samples, minibatches of 50, learning
 rate 5e-4, 500 epochs; weights begin at 0 for FA, DFA and sDFA. The paper has 10 runs; quick has one of 20 epochs. Each
-seed draws its data too. Losses on the training set are those before each update; angles are measured at the end of each
-epoch instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5 here).
+seed draws its data too. Losses on the training set are those before each update. Angles are between the signals after
+the derivative (delta z) of single samples, mean over 256 training samples; they are measured at the end of each epoch
+instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5 here). FA's weights being near
+their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11 epochs; the paper mentions no such.
 """
 
 import sys
@@ -43,8 +45,8 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     made = [
         finding("sdfa and dfa converge fastest at first (training loss of the first 20 epochs)",
                 max(start["sdfa"], start["dfa"]) < min(start["bp"], start["fa"]), early),
-        finding("all angles to backpropagation are below 90 degrees", synthetic.largest_angle(rows)
-                < paper["angle_below_deg"], angles),
+        finding("sdfa: angles to backpropagation are below 90 degrees",
+                synthetic.largest_angle(rows, ("sdfa",)) < paper["angle_below_deg"], where(angles, rule="sdfa")),
     ]  # fmt: skip
     if epochs < EPOCHS["full"]:
         return made
@@ -57,9 +59,14 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 losses),
         finding("dfa has the lowest training loss at the end", min(train, key=train.get) == "dfa", losses),
         finding("dfa has the lowest test loss at the end", min(test, key=test.get) == "dfa", losses),
+        finding("all angles to backpropagation are below 90 degrees",
+                synthetic.largest_angle(rows) < paper["angle_below_deg"], angles),
         finding("second hidden layer: sdfa is better aligned than dfa", second["sdfa"] < second["dfa"], angles),
-        finding("fa is best aligned during the first 100 epochs, in both hidden layers",
-                all(first100["fa", n] < min(first100["dfa", n], first100["sdfa", n]) for n in (1, 2)), angles),
+        *(
+            finding(f"hidden layer {n}: fa is best aligned during the first 100 epochs",
+                    first100["fa", n] < min(first100["dfa", n], first100["sdfa", n]), angles)
+            for n in (1, 2)
+        ),
     ]  # fmt: skip
 
 

@@ -2,9 +2,12 @@
 
 Protocol: 256-500-500-10, tanh and sigmoid, binary cross-entropy, 25,000 training and 5000 test samples of
 scikit-learn's make_classification, minibatches of 50, learning rate 5e-4, 500 epochs; weights begin at 0 for FA, DFA
-and sDFA. The paper has 10 runs; quick has one of 4 epochs. Each seed draws its data too. Errors on the training set are
-those before each update; angles are measured at the end of each epoch instead of ten times, and smoothed by as much
-(momentum 0.95 a measurement there, 0.95^10 here).
+and sDFA. The paper has 10 runs; quick has one of 4 epochs. Errors on the training set are those before each update.
+Angles (delta z of single samples, mean over 256 training samples) are measured at the end of each epoch instead of ten
+times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^10 here). The paper has one data set, whose draw
+is unknown; here each seed has one of its own, and they are not equally hard: shallow learning ended with training
+errors of 8.8 to 12.1 % (10.7 +- 0.9) and test errors of 9.7 to 13.2 % (12.0 +- 1.1) on 11 draws, measured with ten
+times the rate and a tenth of the epochs. He-uniform weights, or redundant features among the noise, made it worse.
 """
 
 import sys
@@ -14,7 +17,7 @@ import frenkel_2021_synthetic as synthetic
 
 from neurofa.experiments import compare, finding, mean_of, run_script, where
 
-SEEDS = {"quick": 1, "default": 1, "full": 10}
+SEEDS = {"quick": 1, "default": 3, "full": 10}
 EPOCHS = {"quick": 4, "default": 500, "full": 500}
 PROTOCOL = {mode: f"{epochs} epochs (paper: 500)" for mode, epochs in EPOCHS.items()}
 MEASURED = synthetic.MEASURED
@@ -39,13 +42,14 @@ def one(job: dict, folder: Path) -> list[dict]:
 def verdicts(rows: list[dict], paper: dict) -> list:
     train, test = synthetic.at_end(rows, "train"), synthetic.at_end(rows, "test")
     errors, angles = where(rows, quantity="test"), [row for row in rows if row["quantity"].startswith("angle")]
+    ends = [synthetic.at_end(rows, f"angle_{layer}") for layer in (1, 2)]
     findings = [
         finding("shallow learning has the highest training error at the end", max(train, key=train.get) == "shallow",
                 errors),
         finding("dfa and sdfa are ahead of backpropagation on the training set in the first epochs",
                 is_ahead(rows), errors),
-        finding("all angles to backpropagation are below 90 degrees",
-                synthetic.largest_angle(rows) < paper["angle_below_deg"], angles),
+        finding("sdfa: angles to backpropagation are below 90 degrees",
+                synthetic.largest_angle(rows, ("sdfa",)) < paper["angle_below_deg"], where(angles, rule="sdfa")),
     ]  # fmt: skip
     if max(row["x"] for row in rows) < EPOCHS["full"]:
         return findings
@@ -58,6 +62,11 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         *numbers,
         finding("bp and fa generalise better than dfa and sdfa",
                 max(test["bp"], test["fa"]) < min(test["dfa"], test["sdfa"]), errors),
+        *(
+            finding(f"hidden layer {layer}: fa has the lowest angle at the end, followed by dfa and sdfa",
+                    end["fa"] < end["dfa"] < end["sdfa"], angles)
+            for layer, end in enumerate(ends, start=1)
+        ),
         *findings,
     ]  # fmt: skip
 

@@ -8,6 +8,7 @@ RULES = ("shallow", "bp", "fa", "dfa", "sdfa")
 ANGLED = ("fa", "dfa", "sdfa")
 MEASURED = ("quantity", "x", "value")
 POINTS = 50
+ANGLE = "sample_angle_deg"  # of delta z, as in the captions: after the derivative, and a vector of one sample
 
 
 def jobs(seed: int, epochs: int) -> list[dict]:
@@ -18,7 +19,8 @@ def describe(model_name: str, job: dict, kept: float) -> tuple:
     import neurofa as nf
 
     model = nf.load_model(model_name)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, POINTS, kept
+    angle = [ANGLE] if job["rule"] in ANGLED else []
+    return *model.for_rule(nf.rules.named(job["rule"])), model.data, POINTS, kept, *angle
 
 
 def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder: Path) -> list[dict]:
@@ -35,7 +37,7 @@ def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder:
     rows = [(name, n + 1, run.history[variable].values[n]) for variable, name in curves.items() for n in places]
     if job["rule"] in ANGLED:
         for layer in (0, 1):
-            angles = run.history.alignment_deg.values[1:, layer]  # the first is that of the untrained network
+            angles = run.history[ANGLE].values[1:, layer]  # the first is that of the untrained network
             rows += [(f"angle_{layer + 1}", n + 1, smoothed(angles, kept)[n]) for n in places]
     seconds = round(run.seconds, 1)
     return [
@@ -57,9 +59,10 @@ def at_end(rows: list[dict], quantity: str) -> dict[str, float]:
     return {rule: mean_of(where(rows, rule=rule, quantity=quantity, x=last), "value") for rule in RULES}
 
 
-def largest_angle(rows: list[dict]) -> float:
-    """Largest smoothed angle of any rule in any hidden layer at any epoch, mean over seeds."""
-    points = {(row["rule"], row["quantity"], row["x"]) for row in rows if row["quantity"].startswith("angle")}
+def largest_angle(rows: list[dict], rules: tuple[str, ...] = ANGLED) -> float:
+    """Largest smoothed angle of these rules in any hidden layer at any epoch, mean over seeds."""
+    angles = [row for row in rows if row["quantity"].startswith("angle") and row["rule"] in rules]
+    points = {(row["rule"], row["quantity"], row["x"]) for row in angles}
     means = [mean_of(where(rows, rule=rule, quantity=name, x=x), "value") for rule, name, x in points]
     return max(means, default=float("nan"))
 
@@ -68,8 +71,9 @@ def draw(rows: list[dict], curves: dict[str, str], log: bool):
     """Four panels: two curves above, the angles of the two hidden layers below."""
     figure, axes = panels(2, 2, width=6.8, height=4.6)
     for ax, letter, (quantity, label) in zip(axes, "AB", curves.items(), strict=False):
-        mean_curves(ax, where(rows, quantity=quantity), "rule", log=log, legend=letter == "A")
+        mean_curves(ax, where(rows, quantity=quantity), "rule", log=log, legend=False)
         ax.set(title=letter, xlabel="epochs", ylabel=label)
+    axes[1].legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.02, 0.5))
     for ax, letter, layer in zip(axes[2:], "CD", (1, 2), strict=True):
         mean_curves(ax, where(rows, quantity=f"angle_{layer}"), "rule", legend=False)
         ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")

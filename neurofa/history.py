@@ -68,7 +68,7 @@ class History:
             variables["activation_histogram"] = (("probe", "layer", "bin"), arrays["activation_histogram"])
             coords["bin_centre"] = ("bin", bin_centres())
         dataset = xarray.Dataset(variables, coords, dict(attributes))
-        units = {"alignment_deg": "degree", "update_angle_deg": "degree", "probe": "updates", "epoch": "epochs"}
+        units = {name: "degree" for name in BY_LAYER if name.endswith("_deg")} | {"probe": "updates", "epoch": "epochs"}
         for name, unit in units.items():
             if name in dataset:
                 dataset[name].attrs["units"] = unit

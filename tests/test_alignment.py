@@ -10,11 +10,13 @@ from neurofa.analysis import alignment, conservation
 from neurofa.analysis.alignment import (
     activation_histogram,
     angle_deg,
+    angle_of_rows_deg,
     bin_centres,
     cosine,
     layer_norms,
     relative_error,
     sign_congruence,
+    slope_at,
 )
 from neurofa.analysis.conservation import matrix_invariant, neuron_potential, potential
 from neurofa.spec import InputError
@@ -33,6 +35,29 @@ from neurofa.spec import InputError
 def test_angle_is_not_folded_at_90_degrees(a, b, expected):
     assert angle_deg(np.array(a), np.array(b)) == pytest.approx(expected, abs=1e-12)
     assert cosine(np.array(a), np.array(b)) == pytest.approx(np.cos(np.radians(expected)), abs=1e-15)
+
+
+def test_angle_of_rows_counts_every_sample_the_same_and_leaves_out_silent_ones():
+    a = np.array([[100.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1.0, np.inf]])
+    b = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    assert angle_of_rows_deg(a, b) == pytest.approx(45)
+    assert np.isnan(angle_of_rows_deg(a[2:], b[2:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("identity", lambda z: z),
+        ("tanh", np.tanh),
+        ("sigmoid", lambda z: 1 / (1 + np.exp(-z))),
+        ("hard_tanh", lambda z: np.clip(z, -1, 1)),
+        ("relu", lambda z: np.maximum(z, 0)),
+        ("leaky_relu", lambda z: np.where(z > 0, z, 0.1 * z)),
+    ],
+)
+def test_slope_is_the_derivative(name, f):
+    z, h = np.array([-1.7, -0.4, 0.3, 2.2]), 1e-6
+    np.testing.assert_allclose(slope_at(f(z), name, 0.1), (f(z + h) - f(z - h)) / (2 * h), atol=1e-8)
 
 
 def test_angle_flattens_and_keeps_small_angles():

@@ -73,6 +73,56 @@ def angle_deg(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.degrees(2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))))
 
 
+def angle_of_rows_deg(a: np.ndarray, b: np.ndarray) -> float:
+    """Angle in degrees between the rows of two arrays, a row a sample: the mean over samples.
+
+    Here every sample counts the same, while in `angle_deg` of the whole arrays one with a large signal counts more.
+
+    Parameters
+    ----------
+    a, b
+        Shape (n_samples, n).
+
+    Returns
+    -------
+    float
+        In [0, 180]; samples where either row is zero or not finite are left out, nan if none is left.
+    """
+    u, v = (np.asarray(rows, dtype=np.float64) for rows in (a, b))
+    largest = [np.abs(rows).max(axis=1, initial=0.0) for rows in (u, v)]
+    kept = np.all([(size > 0) & (size < np.inf) for size in largest], axis=0)
+    if not kept.any():
+        return float("nan")
+    u, v = (rows[kept] / size[kept, None] for rows, size in zip((u, v), largest, strict=True))
+    u, v = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (u, v))
+    halves = np.arctan2(np.linalg.norm(u - v, axis=1), np.linalg.norm(u + v, axis=1))
+    return float(np.degrees(2 * halves).mean())
+
+
+def slope_at(activity: np.ndarray, activation: str, slope: float = 0.0) -> np.ndarray:
+    """Derivative of a hidden layer's activation, from the activity rather than from what it came from.
+
+    Parameters
+    ----------
+    activity
+        f(z), any shape.
+    activation
+        Name of f, one of `neurofa.spec.network.ACTIVATIONS` without softmax.
+    slope
+        Of ``leaky_relu`` at and below 0.
+    """
+    a = np.asarray(activity, dtype=np.float64)
+    if activation == "tanh":
+        return 1 - a * a
+    if activation == "sigmoid":
+        return a * (1 - a)
+    if activation == "hard_tanh":
+        return (np.abs(a) < 1).astype(np.float64)
+    if activation in ("relu", "leaky_relu"):
+        return np.where(a > 0, 1.0, slope if activation == "leaky_relu" else 0.0)
+    return np.ones_like(a)
+
+
 def relative_error(W: np.ndarray, B: np.ndarray) -> float:
     """Distance of the feedback from the transposed weights, ``||W^T - B||_F / ||W||_F`` (Lansdell 2020, figure 4A).
 

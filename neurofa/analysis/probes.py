@@ -5,11 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..rules import Params, Plan, path_weights
-from .alignment import activation_histogram, angle_deg, cosine, layer_norms, relative_error, sign_congruence
+from .alignment import (
+    activation_histogram,
+    angle_deg,
+    angle_of_rows_deg,
+    cosine,
+    layer_norms,
+    relative_error,
+    sign_congruence,
+    slope_at,
+)
 from .conservation import potential
 
 BY_LAYER = (
     "alignment_deg",
+    "sample_angle_deg",
     "update_angle_deg",
     "weight_cosine",
     "relative_error",
@@ -52,6 +62,9 @@ def measure(
     for layer in range(n):
         pair = (updates[f"layers.{layer}.M"], reference[f"layers.{layer}.M"])
         values["alignment_deg"][layer] = angle_deg(*pair)
+        own = plan.projections[layer]  # M of the output layer is dL/dz already
+        post = slope_at(activities[layer], own.activation, own.slope) if layer < n - 1 else 1.0
+        values["sample_angle_deg"][layer] = angle_of_rows_deg(*(M * post for M in pair))
         values["update_angle_deg"][layer] = angle_deg(_joined(updates, layer), _joined(reference, layer))
     for route in plan.feedback:
         layer = route.layer

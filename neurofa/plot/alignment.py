@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
 
-ANGLES = {"alignment_deg": "angle to backpropagation (°)", "update_angle_deg": "angle of update to backpropagation (°)"}
+ANGLES = {
+    "alignment_deg": "angle to backpropagation (°)",
+    "sample_angle_deg": "angle to backpropagation, mean of samples (°)",
+    "update_angle_deg": "angle of update to backpropagation (°)",
+}
 # name: (label of the axis, factor, value of unrelated matrices)
 AGREEMENT: dict[str, tuple[str, float, float | None]] = {
     "relative_error": (r"relative error $\Vert W-B^{\mathsf{T}}\Vert\,/\,\Vert W\Vert$", 1.0, None),
@@ -58,7 +62,8 @@ def alignment_angles(
     dataset
         One rule's: dimensions seed (may be missing), probe and layer; coordinate probe in updates.
     variable_name
-        ``alignment_deg`` (modulatory signals) or ``update_angle_deg`` (whole updates), in degrees.
+        ``alignment_deg`` (modulatory signals), ``sample_angle_deg`` (the same times the derivative, mean over
+        samples) or ``update_angle_deg`` (whole updates), in degrees.
     layers
         Which layers; all that have an angle of their own unless given, see `angled_layers`.
     band, legend
