@@ -211,7 +211,7 @@ def draw(rows: list[dict], paper: dict):
     for rule, values in paper["deviation"].items():
         published = [value for value, _ in values]
         table.plot(paper["widths"], published, "o", color=COLORS[rule]["color"], markersize=2.5, fillstyle="none")
-    table.set(xlabel="width", title="circles: Table 3", ylabel="mean |potential / its start - 1|")
+    table.set(xlabel="width", title="circles: Table 3", ylabel="mean deviation")
     axes[8].set(ylabel="loss after learning")
     return figure
 
