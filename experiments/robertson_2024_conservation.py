@@ -28,6 +28,12 @@ PROTOCOL = {
 MEASURED = ("quantity", "x", "value")
 RULES = {"fa": "FA", "adafa": "adaFA", "sign_fa": "sign-FA", "bp": "GD"}  # in the order and by the names of the paper
 FEEDBACK = tuple(RULES)[:3]
+COLORS = {"fa": {"color": "#0072B2"}, "adafa": {"color": "#CC79A7"}, "sign_fa": {"color": "#56B4E9"},
+          "bp": {"color": "#000000"}}  # fmt: skip
+LOSSES = (
+    ("test", "test_loss", {"color": "#D55E00"}),
+    ("training", "train_loss", {"color": "#009E73", "linestyle": ":"}),
+)
 NARROW, WIDE = 15, 200
 FIRST, OTHERS = (15, 60, 200), (30, 45, 75, 100, 125, 150, 175)
 EVERY = 25
@@ -185,13 +191,14 @@ def draw(rows: list[dict], paper: dict):
         potential, below, final = axes[n], axes[4 + n], axes[8 + n]
         mean_curves(potential, where(rows, quantity="potential", rule=rule), "width", lines=looks, legend=n == 0)
         potential.axhline(1, color="#777777", linewidth=0.6, linestyle="--")
-        potential.set(title=name, xlabel="epochs")
+        potential.set_title(name, color=COLORS[rule]["color"])
+        potential.set(xlabel="epochs")
         if rule != "bp":
             mean_curves(below, where(rows, quantity="cosine", rule=rule), "width", lines=looks, legend=False)
             below.set(xlabel="epochs", ylim=(-0.25, 1.05))
-        ends = [row for row in where(rows, rule=rule) if row["quantity"] in ("test_loss", "train_loss")]
-        lines = {"test_loss": {"color": "#D55E00"}, "train_loss": {"color": "#0072B2", "linestyle": ":"}}
-        mean_curves(final, ends, "quantity", x="width", lines=lines, legend=False)
+        for label, quantity, look in LOSSES:
+            ends = [row | {"loss": label} for row in where(rows, rule=rule, quantity=quantity)]
+            mean_curves(final, ends, "loss", x="width", lines={label: look}, legend=n == 0)
         final.set(xlabel="width", ylim=(0, 1.4))
     axes[0].set(ylabel="potential / its start")
     axes[0].legend(title="width", fontsize=5, title_fontsize=6)
@@ -199,16 +206,13 @@ def draw(rows: list[dict], paper: dict):
     for m in (widths[0], widths[-1]):
         axes[6].axhline((10 * m) ** -0.5, linewidth=0.6, linestyle="--", **looks[m])
     axes[6].set(title="dashed: bound", ylim=(-0.25, 1.05))
-    colors = {rule: {"color": color} for rule, color in zip(RULES, ("#0072B2", "#CC79A7", "#56B4E9", "#000000"),
-                                                           strict=True)}  # fmt: skip
     table = axes[7]
-    mean_curves(table, where(rows, quantity="deviation"), "rule", x="width", lines=colors, log=True, legend=False)
+    mean_curves(table, where(rows, quantity="deviation"), "rule", x="width", lines=COLORS, log=True, legend=False)
     for rule, values in paper["deviation"].items():
         published = [value for value, _ in values]
-        table.plot(paper["widths"], published, "o", color=colors[rule]["color"], markersize=2.5, fillstyle="none")
+        table.plot(paper["widths"], published, "o", color=COLORS[rule]["color"], markersize=2.5, fillstyle="none")
     table.set(xlabel="width", title="circles: Table 3", ylabel="mean deviation")
     axes[8].set(ylabel="loss after learning")
-    axes[8].legend(axes[8].get_lines(), ("test", "training"))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Robertson 2024: conservation of alignment (theorem 5.2), and bounds on alignment (proposition 5.3, lemma 5.4)."""
+"""Robertson 2024: conservation of alignment (theorem 5.2), bounds on it (5.3, 5.4), and convergence (5.1, 5.7)."""
 
 import numpy as np
 import pytest
@@ -252,9 +252,47 @@ def smallest_output_weight(norm, n_updates=1500):
 
 def test_lemma_5_4_output_weights_keep_their_sign():
     smallest, alignment = smallest_output_weight(1.3)
-    assert smallest > 0
+    # the law leaves w = 1 - 1.3^2 / 2 and half of the squared norm of the incoming weights, and not 1/2 as printed
+    assert 1 - 1.3**2 / 2 < smallest < 0.5
     assert alignment >= 1 / np.sqrt(12)
 
 
 def test_lemma_5_4_needs_small_incoming_weights():
     assert smallest_output_weight(4.0)[0] < 0
+
+
+# --- Theorem 5.1 and proposition 5.7: convergence under alignment dominance -----------------------------------------
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
+def test_theorem_5_1_integrates_the_slowest_decrease(beta):
+    """dL/dt = -alpha L^beta, the least that dominance allows, from a loss above 1; printed is another bound."""
+    alpha, start, duration, n = 0.7, 2.0, 20.0, 200_000
+    loss = start
+    for _ in range(n):
+        loss -= duration / n * alpha * loss**beta
+    if beta == 1:
+        assert loss == pytest.approx(start * np.exp(-alpha * duration), rel=1e-3)
+        return
+    corrected = ((beta - 1) * alpha * duration + start ** (1 - beta)) ** (-1 / (beta - 1))
+    printed = [((beta - 1) / (alpha * t + (beta - 1) / start)) ** (1 / (beta - 1)) for t in (0.0, duration)]
+    assert loss == pytest.approx(corrected, rel=1e-3)
+    if beta == 2:
+        assert printed[1] == pytest.approx(corrected, rel=1e-12)
+    else:
+        assert printed[0] < start or printed[1] < 0.5 * loss  # it does not hold: at the start, or later
+
+
+def test_proposition_5_7_has_the_square_of_the_leak():
+    """With w = b = 1 and all neurons silent for a pair of samples, w^T T b is c'^2 <w, b>; the proof has c' <w, b>."""
+    slope, width = 0.1, 6
+    net = nf.Network.dense((3, width, 1), "leaky_relu", "identity", "exponential", bias=False, slope=slope)
+    x, labels = np.array([[-1.0, 0.0, 0.0], [-1.0, 0.1, 0.0]]), np.array([0, 0])
+    params = {"layers.0.W": np.zeros((3, width)), "layers.1.W": np.ones((width, 1)), "layers.0.B": np.ones((1, width))}
+    params["layers.0.W"][0] = 0.5  # y x all point the same way: orthogonally separable, gamma = 1
+    mine = nf.updates(net, nf.rules.FA, params, x, labels)
+    true = nf.updates(net, nf.rules.BP, given_to(nf.rules.BP, params), x, labels)
+    loss = np.exp(-slope * 0.5 * width)
+    hidden = np.sum(mine["layers.0.dW"] * true["layers.0.dW"])
+    assert hidden >= slope**2 * width * loss**2
+    assert hidden < slope * width * loss**2
