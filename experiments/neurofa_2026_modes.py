@@ -109,17 +109,21 @@ def draw(rows: list[dict], paper: dict):
             shown = by_seed(mine, "test_error_percent"), counted, by_seed(mine, "alignment_deg")
             for ax, values in zip(axes, shown, strict=True):
                 ax.plot(values, [y] * len(values), linestyle="", markersize=3.5, markerfacecolor="none", **look)
-    labels = ("test error (%)", "synaptic operations a sample (thousands)", "angle to backpropagation (°)")
+            if mine:
+                words = f" {sum(shown[0]) / len(mine):.2f}"
+                axes[0].annotate(words, (max(shown[0]), y), (4, 0), textcoords="offset points", va="center",
+                                 fontsize=6, color=look["color"])  # fmt: skip
+    labels = ("test error (%)", "operations a sample (thousands)", "angle to backpropagation (°)")
     for ax, label in zip(axes, labels, strict=True):
         ax.set(xlabel=label, yticks=range(len(there)), ylim=(-0.6, len(there) - 0.4))
         ax.set_yticklabels(there if ax is axes[0] else [])
         ax.grid(axis="y", visible=False)
-    axes[0].set_xlim(left=0)
-    axes[1].set_xlim(left=0)
+    axes[0].set_xlim(0, 1.15 * axes[0].get_xlim()[1])
+    axes[1].set_xlim(0, 1.04 * axes[1].get_xlim()[1])
     axes[2].set(xlim=(-4, 94), xticks=(0, 30, 60, 90))
     lines = [axes[0].plot([], [], linestyle="", markersize=3.5, markerfacecolor="none", **look)[0]
              for look in LOOKS.values()]  # fmt: skip
-    axes[0].legend(lines, list(LOOKS), loc="lower right" if len(there) < 5 else "upper right")
+    axes[0].legend(lines, list(LOOKS), loc="upper right")
     return figure
 
 

@@ -142,8 +142,11 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 
 def draw(rows: list[dict], paper: dict):
+    from neurofa.plot.curves import log_ticks
+
     data = [name for name in ("digits", "mnist") if where(rows, data=name)]
-    figure, axes = panels(len(data), width=3.6 * len(data), height=3.1)
+    figure, axes = panels(len(data) + 1, width=2.4 * (len(data) + 1), height=2.9)
+    names = axes.pop()
     for ax, name in zip(axes, data, strict=True):
         for rule in RULES:
             mine = where(points(where(rows, data=name)), rule=rule)
@@ -159,19 +162,21 @@ def draw(rows: list[dict], paper: dict):
                 ordered = sorted(those, key=lambda p: p["operations"])
                 fill = "none" if style == "--" else COLOURS[rule]
                 look = {"linestyle": style, "marker": marker, "color": COLOURS[rule], "markerfacecolor": fill}
-                places = [p["operations"] for p in ordered], [p["error"] for p in ordered]
+                places = [p["operations"] / 1000 for p in ordered], [p["error"] for p in ordered]
                 ax.plot(*places, markersize=3, linewidth=0.8, **look)
-        ax.set(xscale="log", yscale="log", xlabel="synaptic operations a sample", ylabel="test error (%)", title=name)
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}")
-    rules = [axes[0].plot([], [], color=colour)[0] for colour in COLOURS.values()]
-    first = axes[0].legend(rules, list(COLOURS), loc="upper right")
-    kinds = {"rate mode, widths": ("--", "o", "none"), "spikes, widths": ("-", "o", "#777777"),
-             "spikes, ms a sample": (":", "s", "#777777"), "spikes, input rates": (":", "^", "#777777")}  # fmt: skip
-    shown = [axes[-1].plot([], [], linestyle=s, marker=m, markerfacecolor=f, color="#777777", markersize=3)[0]
+        ax.set(xscale="log", yscale="log", xlabel="operations a sample (thousands)", ylabel="test error (%)")
+        ax.set_title({"digits": "A   digits, 64-N-N-10", "mnist": "B   MNIST, 784-N-10"}[name], loc="left")
+        log_ticks(ax)
+        log_ticks(ax, horizontal=True)
+    rules = [names.plot([], [], color=colour)[0] for colour in COLOURS.values()]
+    first = names.legend(rules, list(COLOURS), loc="upper left", title="rule")
+    kinds = {"rate mode, N": ("--", "o", "none"), "spikes, N": ("-", "o", "#777777"),
+             "spikes, ms a sample": (":", "s", "#777777"), "spikes, input rate": (":", "^", "#777777")}  # fmt: skip
+    shown = [names.plot([], [], linestyle=s, marker=m, markerfacecolor=f, color="#777777", markersize=3)[0]
              for s, m, f in kinds.values()]  # fmt: skip
-    axes[-1].legend(shown, list(kinds), loc="upper right" if len(data) > 1 else "lower left")
-    axes[0].add_artist(first)
+    names.legend(shown, list(kinds), loc="lower left", title="mode, and what is changed", handlelength=3)
+    names.add_artist(first)
+    names.axis("off")
     return figure
 
 

@@ -258,7 +258,7 @@ def test_thinning_keeps_the_first_and_the_last(count, points, places):
 
 def test_the_scripts_that_share_this_are_there():
     assert {"frenkel_2021_table1", "frenkel_2021_figure3", "lillicrap_2016_xor"} <= {script.name for script in OURS}
-    assert {"neurofa_2026_spiking_mnist"} <= {script.name for script in bundled_scripts()} - {s.name for s in OURS}
+    assert {"neurofa_2026_hardware"} <= {script.name for script in bundled_scripts()} - {s.name for s in OURS}
 
 
 @pytest.mark.parametrize("script", OURS, ids=lambda script: script.name)

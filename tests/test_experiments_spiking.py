@@ -1,4 +1,4 @@
-"""The experiments on MNIST in spiking mode: quick runs of them, and what they do when something is missing."""
+"""The search and the pictures of MNIST in spiking mode: quick runs, and what they do when something is missing."""
 
 import csv
 import importlib.util
@@ -14,7 +14,7 @@ import neurofa as nf
 from neurofa.run import Diverged
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-SEARCH, TABLE = "neurofa_2026_spiking_search", "neurofa_2026_spiking_mnist"
+SEARCH, PICTURES = "neurofa_2026_spiking_search", "neurofa_2026_spiking_pictures"
 FIGURES = ("alignment", "raster", "receptive_fields", "three_factors", "traces", "weights_and_feedback")
 NETWORK = '[network]\nsizes = [784, 500, 10]\nhidden = "tanh"\noutput = "sigmoid"\nloss = "bce"\n'
 
@@ -118,9 +118,8 @@ def test_without_optuna_the_search_says_how_to_get_it(monkeypatch, capsys):
     assert "[experiments]" in said
 
 
-@pytest.mark.parametrize(("name", "option"), [(SEARCH, "--rule"), (TABLE, "--rules")])
-def test_an_unknown_rule_is_refused_in_one_line(name, option, tmp_path, capsys):
-    assert script(name).main([option, "dfa,nonsense", "--runs", str(tmp_path)]) == 2
+def test_an_unknown_rule_is_refused_in_one_line(tmp_path, capsys):
+    assert script(SEARCH).main(["--rule", "dfa,nonsense", "--runs", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert one_line(said)
     assert "nonsense" in said
@@ -128,29 +127,21 @@ def test_an_unknown_rule_is_refused_in_one_line(name, option, tmp_path, capsys):
 
 
 @needs_mnist
-def test_the_table_learns_and_draws_its_pictures(tmp_path):
-    printed = run(TABLE, "--rules", "dfa,shallow", "--workers", 1, "--runs", tmp_path, "--pictures")
-    rows = {row["rule"]: row for row in table(tmp_path, TABLE)}
-    assert list(rows) == ["dfa", "shallow"]
-    assert float(rows["dfa"]["test_error_percent"]) < 30
-    assert 0 < float(rows["dfa"]["alignment_deg"]) < 85
-    assert rows["shallow"]["alignment_deg"] == "nan"
-    assert int(rows["shallow"]["feedback_per_sample"]) == 0 < int(rows["dfa"]["feedback_per_sample"])
-    assert all(int(row["forward_per_sample"]) > int(row["update_per_sample"]) > 0 for row in rows.values())
-    assert "| dfa | 3.0 | 2.5 |" in printed
-    assert "| shallow | reported |" in printed
-    drawn = sorted((tmp_path / "quick" / "figures").iterdir())
+def test_the_pictures_are_drawn(tmp_path):
+    printed = run(PICTURES, "--runs", tmp_path)
+    drawn = sorted((tmp_path / "quick" / PICTURES / "figures").iterdir())
     assert [path.name for path in drawn] == [f"spiking_{name}.png" for name in FIGURES]
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000 for path in drawn)
+    assert all(str(path) in printed for path in drawn)
 
 
 @needs_mnist
 def test_the_changes_of_weights_are_their_three_factors(monkeypatch):
-    module, seen = script(TABLE), {}
+    module, seen = script(PICTURES), {}
     monkeypatch.setattr(
         nf.plot, "three_factor_scatter", lambda ax, dw, *factors, **how: seen.setdefault("args", (dw, *factors))
     )
-    model, rule, data = nf.load_model("mnist"), nf.rules.DFA, module.load(0, True)
+    model, rule, data = nf.load_model("mnist"), nf.rules.DFA, module.load(True)
     module.three_factors(model, rule, nf.lower(model.network, rule, 0).params, data)
     dw, pre, modulator, post = seen["args"]
     product = pre.T @ (modulator * post)
