@@ -39,6 +39,11 @@ QUICK_RULES, QUICK_FORMATS = "dfa", "float,int8_stochastic,int2_stochastic"
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST, QUICK_NEAR = 2, 6000, 1000, 5.0
 SETTINGS = ("hidden_rate", "output_rate", "error_threshold", "headroom", "every_ticks", "window_high", "fall")
 MODULATOR_ROOM = 4.0  # of modulators that add up over a whole presentation
+PICTURES = {  # made with --pictures
+    "bits": "test error against bits of a weight",
+    "membrane": "a membrane with float and with integer state",
+    "costs": "memory and operations of rules",
+}
 KINDS = ("forward", "feedback", "update")
 LAST = 3  # epochs that the test error is the mean of
 COLUMNS = (
@@ -266,7 +271,9 @@ def write(rows: list[dict], stem: Path, quick: bool) -> None:
         "Seconds in the CSV are of a machine that was shared, and say nothing about speed. Operations there are "
         "counted for each training sample.\n\n"
     )
-    judged = "" if quick else "\n".join(["", *verdicts(rows), "", chosen()["aims"]["note"].strip(), ""])
+    pictures = (f"\n![{title}](../../docs/figures/hardware_{name}.png)\n" for name, title in PICTURES.items())
+    note = chosen()["aims"]["note"].strip()
+    judged = "" if quick else "\n".join(["", *verdicts(rows), "", note, *pictures])
     with atomic_path(stem.with_suffix(".md")) as temporary:
         temporary.write_text(text + report(rows) + judged, encoding="utf-8")
 

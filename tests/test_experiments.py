@@ -13,7 +13,7 @@ import pytest
 
 import neurofa as nf
 from neurofa.experiments import bundled_scripts, compare, finding, load_script, mean_of, where
-from neurofa.experiments.report import COLUMNS, judged, protocol, report
+from neurofa.experiments.report import COLUMNS, judged, pictures_of, protocol, report
 from neurofa.experiments.rows import compute_seconds, read_rows, thinned
 from neurofa.experiments.running import run_script
 from neurofa.experiments.scripts import MODES, Script, key
@@ -317,6 +317,14 @@ def test_a_script_that_is_not_ready_ends_in_one_line_and_keeps_its_rows(tmp_path
     assert (code, len(rows)) == (2, 2)
     assert capsys.readouterr().err == "nobody_2026_table1: no file\n"
     assert run(path, "--seeds", "1")[0] == 0  # nothing is missing, so nothing is asked for
+
+
+def test_pictures_of_a_page_are_found_from_another_folder(tmp_path):
+    page = tmp_path / "experiments" / "results" / "a.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("# A\n\nSee ![inline](no.png) here.\n\n![title](../../docs/figures/a.png)\n![other](b.png)\n")
+    found = pictures_of(page, tmp_path / "docs")
+    assert found == ["![title](figures/a.png)", "", "![other](../experiments/results/b.png)", ""]
 
 
 def test_verdicts_are_on_the_rows_of_one_protocol(tmp_path):

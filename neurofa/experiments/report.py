@@ -1,6 +1,7 @@
 """What experiments leave: rows, verdicts and a figure each, the scoreboard of all, the gallery."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,9 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
                     f"`neurofa experiments run {script.name}`; [its page]({link}).",
                     "",
                 ]
+                shown = pictures_of(page, gallery.parent)
+                if shown:
+                    pictures += [f"## {script.title}", "", f"`neurofa experiments run {script.name}`", "", *shown]
             continue
         stored = read_rows(results / f"{script.name}.csv")
         rows = reusable(script, stored, __version__)
@@ -143,6 +147,13 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
         "\n".join(["# Gallery", "", "Figures of the experiments, each with the command that made it.", "", *pictures]),
     )
     return notes
+
+
+def pictures_of(page: Path, folder: Path) -> list[str]:
+    """The pictures of a page in Markdown, as a page in another folder shows them."""
+    found = re.findall(r"^!\[(.*)\]\((.*)\)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = ((title, os.path.relpath(page.parent / target, folder)) for title, target in found)
+    return [line for title, target in lines for line in (f"![{title}]({target})", "")]
 
 
 def _opening(verdicts: Sequence[Verdict]) -> list[str]:
