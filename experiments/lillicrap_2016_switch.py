@@ -6,6 +6,7 @@ of B are not stated; B is from U(-4, 4), as large as in Note 4, since with bound
 percent only. A 20-100-20 network, which ends with a larger error, has bounds of 0.5 and a rate of 0.02. Errors are
 those of 2000 training samples. Note 16, on smaller networks: a 5-4-3 network in a minimum that BFGS has found (noisy
 targets of a random network of its size), and the derivative of the velocities (equation 79) while 1-1-1 networks learn.
+After 300 epochs of feedback alignment the errors are still nearly twice those before the switch, and falling.
 """
 
 import sys
