@@ -335,7 +335,8 @@ def test_the_commands_list_and_refuse():
 
 def quick_runs():
     """The scripts; those on MNIST need it."""
-    return [pytest.param(s, marks=needs_mnist if s.name.startswith(("frenkel_2021_table1", "lansdell_2020")) else [], id=s.name) for s in OURS]
+    on_mnist = ("frenkel_2021_table1", "lansdell_2020", "robertson_2024_conservation")
+    return [pytest.param(s, marks=needs_mnist if s.name.startswith(on_mnist) else [], id=s.name) for s in OURS]
 
 
 @pytest.mark.slow
