@@ -170,6 +170,7 @@ TABLES = {  # of each table the dataclass it starts from, and a value for each f
             "reset_state": False,
             "baseline": "clean",
             "baseline_rate": 0.05,
+            "transmission": 0.65,
         },
     ),
     "encoder": (Encoder(), {"kind": "poisson", "max_rate_hz": 500.0, "phase": "random"}),
