@@ -5,7 +5,9 @@ rate 5e-4, 500 epochs; weights begin at 0 for FA, DFA and sDFA. The paper has 10
 seed draws its data too. Losses on the training set are those before each update. Angles are between the signals after
 the derivative (delta z) of single samples, mean over 256 training samples; they are measured at the end of each epoch
 instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5 here). FA's weights being near
-their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11 epochs; the paper mentions no such.
+their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11 epochs. The measure matters: with
+one angle for all samples, before the derivative, sDFA is behind DFA in the second layer, FA leads in both layers over
+the first 100 epochs, and no mean angle is above 90 degrees.
 """
 
 import sys

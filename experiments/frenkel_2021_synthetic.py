@@ -1,5 +1,6 @@
 """What Figures 2 and 3 of Frenkel et al. 2021 share: five rules, curves over epochs, angles of two hidden layers."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from neurofa.experiments import mean_curves, mean_of, panels, thinned, trained, where
@@ -13,6 +14,14 @@ ANGLE = "sample_angle_deg"  # of delta z, as in the captions: after the derivati
 
 def jobs(seed: int, epochs: int) -> list[dict]:
     return [{"rule": rule, "seed": seed, "epochs": epochs} for rule in RULES]
+
+
+@lru_cache(maxsize=1)
+def loaded(spec, seed: int):
+    """The data, which the rules share."""
+    import neurofa as nf
+
+    return nf.load_data(spec, seed=seed)
 
 
 def describe(model_name: str, job: dict, kept: float) -> tuple:
@@ -31,7 +40,7 @@ def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder:
     import neurofa as nf
 
     model = nf.load_model(model_name)
-    data, rule = nf.load_data(model.data, seed=job["seed"]), nf.rules.named(job["rule"])
+    data, rule = loaded(model.data, job["seed"]), nf.rules.named(job["rule"])
     run = trained(folder, model, rule, data, job["seed"], probe_every=None, epochs=job["epochs"])
     places = thinned(job["epochs"], POINTS)
     rows = [(name, n + 1, run.history[variable].values[n]) for variable, name in curves.items() for n in places]

@@ -18,10 +18,6 @@ needs_mnist = pytest.mark.skipif(
     reason="MNIST is absent; point NEUROFA_DATA at the folder that holds mnist/",
 )
 CIFAR10 = MNIST.with_name("cifar-10-batches-bin")
-needs_cifar10 = pytest.mark.skipif(
-    not ("NEUROFA_DATA" in os.environ and CIFAR10.is_dir()),
-    reason="CIFAR-10 is absent; point NEUROFA_DATA at the folder that holds cifar-10-batches-bin/",
-)
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu")
 OUTPUTS = {

@@ -356,19 +356,17 @@ def test_the_commands_list_and_refuse():
     assert "Traceback" not in said
 
 
-def quick_runs():
-    """The scripts; one whose data are not on this machine is skipped."""
+def quick_run(script):
+    """A script to run, which is skipped where its data are not on this machine."""
     here = {entry.name for entry in available() if entry.found}
-    for script in OURS:
-        job = script.jobs("quick", [0])[0]
-        absent = [part.name for part in script.module.describe(job) if isinstance(part, DataSpec)]
-        absent = [name for name in absent if name not in here]
-        why = f"{', '.join(absent)} is absent; point NEUROFA_DATA at the folder that holds it"
-        yield pytest.param(script, marks=pytest.mark.skipif(bool(absent), reason=why), id=script.name)
+    described = script.module.describe(script.jobs("quick", [0])[0])
+    absent = [part.name for part in described if isinstance(part, DataSpec) and part.name not in here]
+    why = f"{', '.join(absent)} is absent; point NEUROFA_DATA at the folder that holds it"
+    return pytest.param(script, marks=pytest.mark.skipif(bool(absent), reason=why), id=script.name)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", quick_runs())
+@pytest.mark.parametrize("script", [quick_run(script) for script in OURS])
 def test_a_quick_run_finds_what_the_paper_found(script, tmp_path):
     printed = cli("run", script.name, "--quick", "--results", tmp_path / "results")
     assert "| finding | holds |" in printed
