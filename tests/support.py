@@ -17,7 +17,6 @@ needs_mnist = pytest.mark.skipif(
     not ("NEUROFA_DATA" in os.environ and MNIST.is_dir()),
     reason="MNIST is absent; point NEUROFA_DATA at the folder that holds mnist/",
 )
-CIFAR10 = MNIST.with_name("cifar-10-batches-bin")
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu")
 OUTPUTS = {
