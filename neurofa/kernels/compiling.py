@@ -18,10 +18,17 @@ def tick_kernel(function: Callable[..., Any]) -> Any:
 
 
 def inline_kernel(function: Callable[..., Any]) -> Any:
-    """Make a part of a kernel part of the source of whatever calls it.
+    """Compile a part of a tick into whatever calls it.
 
-    An array is handed on as seven words, and all that is simulated as some 250: a call would copy them. What a caller
-    calls is compiled again with the caller; what has become part of its source is compiled once.
+    An array is handed on as seven words, and all that is simulated as some 250: a call would copy them.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+
+
+def source_kernel(function: Callable[..., Any]) -> Any:
+    """Make a part of a kernel part of its caller's source.
+
+    What a kernel calls is compiled again with it; what has become part of its source is compiled once.
     """
     return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always")(function)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import PLASTIC, PRE, SIZE, STATIC, TARGET
-from .compiling import inline_kernel, presentation_kernel
+from .compiling import presentation_kernel, source_kernel
 from .encoders import encode
 from .neurons import wake
 from .plasticity import learn_by_traces, raise_to, row_of, store_changes
@@ -86,7 +86,7 @@ def aim(samples, n):
     return label
 
 
-@inline_kernel
+@source_kernel
 def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     """Show sample `n` with the noise of row `m`; returns loss, whether it was wrong, and the ticks it took."""
     cells, teaching, inputs = net.cells, net.teaching, net.inputs
@@ -180,7 +180,7 @@ def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
             B[k, j] -= gain[k] * error
 
 
-@inline_kernel
+@source_kernel
 def draw_after(net, after, number, what):
     """Random numbers of what follows presentation `number`."""
     if net.cells.draw.size:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circuit, deliver
-from .compiling import inline_kernel, tick_kernel
+from .compiling import inline_kernel, source_kernel, tick_kernel
 from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
 from .storing import tick_draws
@@ -142,7 +142,7 @@ def judge_single(cells, unit, middle, label, peak, n_ticks):
     return (cells.emitted[unit] / (peak * n_ticks) > middle) != (label > 0)
 
 
-@inline_kernel
+@source_kernel
 def present(net, show, noise, aims, label, middle, tick):
     """Show the encoded sample; returns its loss and whether it was classified wrongly."""
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
