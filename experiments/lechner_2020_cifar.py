@@ -89,7 +89,7 @@ def one(job: dict, folder: Path) -> list[dict]:
 
 
 def search(seed: int = 100, epochs: int = 30) -> None:
-    """Print the best validation error under each setting, on classes that no table has drawn."""
+    """Print the best validation error under each setting, on a pair of a seed that no table has."""
     import neurofa as nf
 
     settings = [(optimiser, rate) for optimiser, rates in SEARCHED.items() for rate in rates]
