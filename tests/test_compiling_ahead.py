@@ -8,6 +8,7 @@ from numba.core.dispatcher import Dispatcher
 
 import neurofa as nf
 from neurofa import ahead, kernels
+from neurofa.compare import compare
 from neurofa.engines import OWN_MODES
 
 
@@ -61,7 +62,7 @@ def test_the_second_mode_is_compiled_beside_the_first(monkeypatch):
             log.append(name)
 
     model = nf.load_model("digits")
-    nf.compare(model, (nf.rules.DFA,), lambda seed: nf.load_data("digits"), seeds=(0,), epochs=1, progress=tell)
+    compare(model, (nf.rules.DFA,), lambda seed: nf.load_data("digits"), seeds=(0,), epochs=1, progress=tell)
     assert log == ["dfa-rate-0", "waited for spiking", "dfa-spiking-0"]
 
 
