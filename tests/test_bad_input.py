@@ -293,6 +293,7 @@ UNKNOWN = {
     "bench network": (["bench", "rate", "--network", "784:10"], ("'784:10'", "784-1000-10")),
     "bench rule": (["bench", "rate", "--network", "4-3-2", "--rule", "bq"], ("'bq'", "choose one of")),
     "bench pairs": (["bench", "rate", "--pairs", "1"], ("--pairs", "3")),
+    "experiment": (["experiments", "run", "lillicrap_2016_xr"], ("'lillicrap_2016_xor'?", "experiments list`")),
     "target for a regression": (["train", "frenkel_2021_regression", "--rule", "drtp"], ("drtp", "dfa")),
     "bounded rule": (["train", "m.toml", "--data", "d.npz", "--rule", "mdfa"], ("mdfa", "layer 1", "zeros")),
 }

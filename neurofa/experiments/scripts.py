@@ -137,7 +137,7 @@ def load_script(name: str) -> Script:
         If there is none of that name.
     """
     found = {script.name: script for script in bundled_scripts()}
-    require_choice("experiment", name, found)
+    require_choice("experiment", name, found, listed_by="see `neurofa experiments list`")
     return found[name]
 
 

@@ -17,11 +17,14 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
-def require_choice(what: str, value: object, allowed: Iterable[str]) -> None:
-    """Raise `InputError` unless `value` is one of `allowed`, with the nearest name as a hint."""
+def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: str = "") -> None:
+    """Raise `InputError` unless `value` is one of `allowed`, with the nearest name as a hint.
+
+    Where there are too many names for a line, `listed_by` is what to say in their place.
+    """
     names = list(allowed)
     if value in names:
         return
     near = get_close_matches(str(value), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise InputError(f"{what} {value!r} is unknown{hint}; choose one of: {', '.join(names)}")
+    raise InputError(f"{what} {value!r} is unknown{hint}; {listed_by or 'choose one of: ' + ', '.join(names)}")
