@@ -333,7 +333,7 @@ class RateEngine:
             buffer[:] = 0
         with one_blas_thread():
             if self.plan.perturbation is None:
-                forward(net, state, self.buffers, *arrays, order, 0, n, False, 0, 0, 0.0)
+                forward(net, state, self.buffers, *arrays, order, 0, n, False, 0, 0, 0.0, 0)
                 send_back(net, state, self.buffers, arrays[1], order, 0, n)
                 learn(net, state, self.buffers, codes.STORE, self.hyper, n)
             else:
@@ -360,7 +360,7 @@ class RateEngine:
         """Activity of every layer for one batch, (n_samples, n_post) each, without dropout."""
         n, arrays = len(x), self._arrays(x, y)
         with one_blas_thread():
-            forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0)
+            forward(self.net, self.kernel_state, self.buffers, *arrays, np.arange(n), 0, n, False, 0, 0, 0.0, 0)
         spans = [(row[codes.POST_UNITS] * n, row[codes.N_POST]) for row in self.net.layout]
         return [self.buffers.act[at : at + size * n].reshape(size, n).T.copy() for at, size in spans]
 

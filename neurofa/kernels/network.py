@@ -77,7 +77,18 @@ def feedback_of(net, flat, layer):
 
 
 @njit(cache=True, error_model="numpy")
-def forward(net, state, buffers, x, labels, values, order, start, batch, training, key, step, noise_std):
+def add_noise(net, buffers, layer, batch, noise_std):
+    """Noise of a hidden layer onto its activities; the unit noise is in `buffers.noise`."""
+    out = rows_of(buffers.act, net.layout[layer, POST_UNITS], net.layout[layer, N_POST], batch)
+    noise = rows_of(buffers.noise, net.layout[layer, POST_UNITS], net.layout[layer, N_POST], batch)
+    scale = noise.dtype.type(noise_std)
+    for j in range(out.shape[0]):
+        for n in range(batch):
+            out[j, n] += scale * noise[j, n]
+
+
+@njit(cache=True, error_model="numpy")
+def forward(net, state, buffers, x, labels, values, order, start, batch, training, key, step, noise_std, first):
     """Run a batch to the output; activities, derivatives, the output's error and the losses are left in `buffers`.
 
     Parameters
@@ -90,16 +101,19 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
         Of the dropout's random stream.
     noise_std
         Standard deviation of the noise added to hidden activities (0: none); the unit noise is in `buffers.noise`.
+    first
+        Layer to begin with: the input's activities are gathered if it is 0, and are in `buffers` already otherwise.
 
     Returns
     -------
     Number of samples classified wrongly.
     """
     last = net.layout.shape[0] - 1
-    work = batch * net.layout[0, N_PRE] * net.layout[0, N_POST]
-    a = rows_of(buffers.act, 0, net.layout[0, N_PRE], batch)
-    gather(x, order, start, a, chunks_for(work, a.shape[0], net.threads))
-    for layer in range(last + 1):
+    if first == 0:
+        work = batch * net.layout[0, N_PRE] * net.layout[0, N_POST]
+        a = rows_of(buffers.act, 0, net.layout[0, N_PRE], batch)
+        gather(x, order, start, a, chunks_for(work, a.shape[0], net.threads))
+    for layer in range(first, last + 1):
         n_pre, n_post = net.layout[layer, N_PRE], net.layout[layer, N_POST]
         a = rows_of(buffers.act, net.layout[layer, PRE_UNITS], n_pre, batch)
         if training and net.reals[layer, DROPOUT] > 0:
@@ -121,11 +135,7 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
             z = rows_of(buffers.delta, net.layout[layer, POST_UNITS], n_post, batch)  # free until signals come back
             activate_layer(parts, buffers.samples, code, net.reals[layer, SLOPE], bias, has_bias, z, out, slope, chunks)
             if noise_std > 0:
-                noise = rows_of(buffers.noise, net.layout[layer, POST_UNITS], n_post, batch)
-                scale = noise.dtype.type(noise_std)
-                for j in range(n_post):
-                    for n in range(batch):
-                        out[j, n] += scale * noise[j, n]
+                add_noise(net, buffers, layer, batch, noise_std)
     z = rows_of(buffers.modulator, net.layout[last, POST_UNITS], n_post, batch)
     collect_rows(parts, buffers.samples, z, 0, n_post)
     e = rows_of(buffers.delta, net.layout[last, POST_UNITS], n_post, batch)
@@ -281,10 +291,13 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
     loss that is not finite.
     """
     total, wrong = 0.0, 0
+    learns, input_layer = np.bool_(True), np.int64(0)  # no literals: a function is compiled anew for each of those
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, np.bool_(True), key, step, 0.0)
+        wrong += forward(
+            net, state, buffers, x, labels, values, order, start, batch, learns, key, step, 0.0, input_layer
+        )
         for n in range(batch):
             total += buffers.losses[n]
         if not math.isfinite(total):
@@ -301,10 +314,12 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
 def evaluate(net, state, buffers, x, labels, values, order, size):
     """Sum of the losses and number of samples classified wrongly, without learning or dropout."""
     total, wrong = 0.0, 0
-    learns, nothing = np.bool_(False), np.int64(0)  # no literals: a function is compiled anew for each of those
+    learns, nothing = np.bool_(False), np.int64(0)  # no literals, as above
     for start in range(0, order.size, size):
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, learns, nothing, nothing, 0.0)
+        wrong += forward(
+            net, state, buffers, x, labels, values, order, start, batch, learns, nothing, nothing, 0.0, nothing
+        )
         for n in range(batch):
             total += buffers.losses[n]
     return total, wrong

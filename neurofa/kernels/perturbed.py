@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .codes import B_AT, LOSS_CHANGE, N_POST, POST_UNITS, SOURCE, STORE
-from .network import corrections, feedback_of, follow, forward, learn, rows_of, send_back
+from .codes import B_AT, DROPOUT, LOSS_CHANGE, N_POST, POST_UNITS, SOURCE, STORE
+from .network import add_noise, corrections, feedback_of, follow, forward, learn, rows_of, send_back
 
 
 class Learned(NamedTuple):
@@ -38,6 +38,20 @@ def draw_noise(net, buffers, rng, batch):
         for n in range(batch):
             for j in range(noise.shape[0]):
                 noise[j, n] = rng.standard_normal()
+
+
+@njit(cache=True, error_model="numpy")
+def begin_noisy(net, buffers, noisy, batch, noise_std):
+    """The layer that the noisy pass begins with: it has the first hidden layer in common with the clean one.
+
+    Where the clean pass has dropped some of that layer's activities, nothing is in common.
+    """
+    if net.layout.shape[0] == 1 or net.reals[1, DROPOUT] > 0:
+        return 0
+    units, n = net.layout[0, POST_UNITS] * batch, net.layout[0, N_POST] * batch
+    noisy.act[units : units + n] = buffers.act[units : units + n]
+    add_noise(net, noisy, 0, batch, noise_std)
+    return 1
 
 
 @njit(cache=True, error_model="numpy")
@@ -117,16 +131,20 @@ def advance_perturbed(
     With the optimiser ``STORE`` the gradients of W, b and B are stored and nothing changes.
     """
     total, wrong = 0.0, 0
+    learns, input_layer = np.bool_(True), np.int64(0)  # no literals: a function is compiled anew for each of those
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
-        wrong += forward(net, state, buffers, x, labels, values, order, start, batch, np.bool_(True), key, step, 0.0)
+        wrong += forward(
+            net, state, buffers, x, labels, values, order, start, batch, learns, key, step, 0.0, input_layer
+        )
         for n in range(batch):
             total += buffers.losses[n]
         if not math.isfinite(total):
             break
         draw_noise(net, noisy, rng, batch)
-        forward(net, state, noisy, x, labels, values, order, start, batch, np.bool_(True), key, step, learned.noise_std)
+        again = begin_noisy(net, buffers, noisy, batch, learned.noise_std)
+        forward(net, state, noisy, x, labels, values, order, start, batch, learns, key, step, learned.noise_std, again)
         estimate(net, buffers, noisy, batch, learned.noise_std)
         if net.signal == LOSS_CHANGE:
             for layer in range(net.layout.shape[0] - 1):
