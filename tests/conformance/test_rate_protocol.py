@@ -4,7 +4,7 @@ import naive
 import naive_training
 import numpy as np
 import pytest
-from support import assert_same, data_for, network_for, protocol
+from support import assert_same, data_for, network_for, protocol, with_layer
 
 import neurofa as nf
 from neurofa.rules import BP, DFA, FA, NP_FA, PRESETS, lower
@@ -152,6 +152,21 @@ def test_dropout_silences_inputs_and_scales_the_others(rule):
     B = before["layers.1.W"].T if rule is BP else before["layers.0.B"]
     gate = 1 if rule is DFA else factors[1]
     np.testing.assert_allclose(change["layers.0.b"], e @ B * gate * slope, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dropped", [(0,), (1,), (2,), (0, 1, 2)])
+def test_both_passes_of_node_perturbation_drop_the_same(dropped):
+    """Losses of the two passes then differ by about the noise; anything else would be divided by it."""
+    noise_std = 1e-6
+    rule = Rule("loss_change", "broadcast", "none", perturbation=Perturbation(noise_std))
+    network = network_for(rule, (6, 7, 5, 3), "tanh", "sigmoid", "bce")
+    for index in dropped:
+        network = with_layer(network, index, dropout=0.4)
+    data = data_for(network)
+    before = lower(network, rule, 4, precision="float64").params
+    after = nf.train(network, rule, data, seed=4, training=protocol(learning_rate=1.0, epochs=1)).params
+    change = np.abs(after["layers.0.W"] - before["layers.0.W"])
+    assert 1e-3 < change.max() < 100
 
 
 def test_no_dropout_in_evaluation():
