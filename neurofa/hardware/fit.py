@@ -274,7 +274,7 @@ def _change(shape: _Shape, hardware: Hardware, first: int) -> str:
             what = "inputs" if place == 0 else f"neurons in 'layers.{place - 1}'"
             return f"at most {most} {what} fit"
     if most := largest_that_fits(lambda n: _fits_throughout(shape, hardware, n), max(shape.widths[:-1])):
-        return f"at most {most} inputs, with at most {most} neurons in each hidden layer, fit"
+        return f"it fits if inputs and hidden layers above {most} are cut to {most}"
     return "no width of inputs and hidden layers fits; use fewer layers or outputs, or other hardware"
 
 

@@ -110,7 +110,7 @@ def test_known_chips():
 
 
 def test_more_than_one_width_too_large():
-    with pytest.raises(InputError, match=r"at most 9 inputs, with at most 9 neurons in each hidden layer, fit"):
+    with pytest.raises(InputError, match=r"it fits if inputs and hidden layers above 9 are cut to 9"):
         fit(plan_of((40, 30, 5)), chip(on_chip=False, fan_in=10))
     with pytest.raises(InputError, match="no width of inputs and hidden layers fits; use fewer layers or outputs"):
         fit(plan_of(WIDTHS), chip(neurons=5))
@@ -123,7 +123,7 @@ def suggested(widths, text):
     elif found := re.search(r"at most (\d+) neurons in 'layers\.(\d+)' fit$", text):
         at = int(found[2]) + 1
         changes = [lambda n: (*widths[:at], n, *widths[at + 1 :])]
-    elif found := re.search(r"at most (\d+) inputs, with at most \1 neurons in each hidden layer, fit$", text):
+    elif found := re.search(r"it fits if inputs and hidden layers above (\d+) are cut to \1$", text):
         changes = [lambda n: (*(min(n, w) for w in widths[:-1]), widths[-1])]
     else:
         assert text.endswith(
