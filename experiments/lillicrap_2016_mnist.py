@@ -11,7 +11,8 @@ images, which take hours, to full with its five seeds. Left out are the note's n
 (0.8 %, with deformed images 0.5 %; here the deformed images are learned by the fully-connected network) and its digits
 on photographs. The error is that after the last epoch. With one hidden layer feedback alignment agrees with the note;
 with three it ends about a point above it, behind backpropagation, and its curve is flat after 30 epochs: the number of
-epochs does not explain it, the unstated scale of B and initial weights may. Quick has 784-1000-10 and 4 epochs of 6,000 images.
+epochs does not explain it, the unstated scale of B and initial weights may. Quick has 784-1000-10
+and 4 epochs of 6,000 images.
 """
 
 import sys
