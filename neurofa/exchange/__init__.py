@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .exporting import export
     from .neo_recordings import from_neo, to_neo
     from .nir_circuits import ImportedCircuit, from_nir, import_nir
+    from .nir_from_circuits import beyond_circuit, circuit_to_nir, read_circuit, write_circuit
     from .nir_networks import Exchanged, beyond_nir, read_nir, to_nir, write_nir
 
 # as in neurofa itself, a name is imported when it is first asked for: nir and neo take their time
@@ -21,13 +22,16 @@ _HOME = {
     "export": "exporting",
     **dict.fromkeys(("from_neo", "to_neo"), "neo_recordings"),
     **dict.fromkeys(("ImportedCircuit", "from_nir", "import_nir"), "nir_circuits"),
+    **dict.fromkeys(("beyond_circuit", "circuit_to_nir", "read_circuit", "write_circuit"), "nir_from_circuits"),
     **dict.fromkeys(("Exchanged", "beyond_nir", "read_nir", "to_nir", "write_nir"), "nir_networks"),
 }
 
 __all__ = [
     "Exchanged",
     "ImportedCircuit",
+    "beyond_circuit",
     "beyond_nir",
+    "circuit_to_nir",
     "export",
     "from_neo",
     "from_nir",
@@ -35,11 +39,13 @@ __all__ = [
     "in_ticks",
     "nmnist_files",
     "read_aedat",
+    "read_circuit",
     "read_nir",
     "read_nmnist",
     "read_weights",
     "to_neo",
     "to_nir",
+    "write_circuit",
     "write_nir",
     "write_weights",
 ]

@@ -9,13 +9,12 @@ from typing import Any
 import nir
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from ..engines.circuits import Circuit, Connection, Population
 from ..spec import InputError, Neuron
 from ..spec.errors import require, require_choice
 from ..spec.spiking import MAX_DELAY_TICKS, RESETS
-from .nir_graphs import Graph, Signal, load_graph
+from .nir_graphs import Graph, Signal, load_graph, loops
 from .nir_neurons import GRADED, METHODS, Group, groups_of, memoryless
 
 DENSE = 0.25  # fraction of synapses from which a matrix is all-to-all
@@ -180,12 +179,8 @@ class _Importer:
     def _find_lags(self) -> None:
         """Ticks that each population is behind, so that what meets in another simulator meets here too."""
         names = list(self.groups)
-        index = {name: k for k, name in enumerate(names)}
-        edges = [(source, name) for name in names for source, _ in self.into[name].terms if source in index]
-        rows, columns = [index[pre] for pre, _ in edges], [index[post] for _, post in edges]
-        joined = sparse.coo_array((np.ones(len(edges)), (rows, columns)), shape=(len(names), len(names)))
-        _, loop = connected_components(joined, directed=True, connection="strong")
-        self.loop = {name: int(loop[k]) for name, k in index.items()}
+        edges = [(source, name) for name in names for source, _ in self.into[name].terms if source in self.groups]
+        self.loop = loops(names, edges)
         behind = np.zeros(len(names), np.int64)  # by loop
         for name in names:
             for group in self.groups[name]:

@@ -2,12 +2,14 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import nir
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from ..spec import InputError
 from ..spec.errors import require
@@ -54,6 +56,15 @@ def load_graph(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> nir.NIRG
             ) from error
     require(isinstance(graph, nir.NIRGraph), f"{type(graph).__name__} is a single node; give a NIRGraph with an Input")
     return graph
+
+
+def loops(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """For each node the number of the loop that it is in; a node that is in none has a number of its own."""
+    index = {name: k for k, name in enumerate(names)}
+    rows, columns = [index[pre] for pre, _ in edges], [index[post] for _, post in edges]
+    joined = sparse.coo_array((np.ones(len(edges)), (rows, columns)), shape=(len(names), len(names)))
+    _, loop = connected_components(joined, directed=True, connection="strong")
+    return {name: int(loop[k]) for name, k in index.items()}
 
 
 class Graph:

@@ -4,7 +4,7 @@ docs/exchange.md has the formulas, and what NIR has no words for.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..io.atomic import atomic_path
 from ..io.descriptions import as_text, read_texts
 from ..rules import Params
-from ..spec import InputError, Model, Network, Rule, Spiking
+from ..spec import InputError, Model, Network, Neuron, Rule, Spiking
 from ..spec.errors import require
 from ..spec.hardware import Hardware
 from .nir_graphs import load_graph
@@ -141,6 +141,7 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
         metadata.get("format") == FORMAT,
         f"{label} has no description of neurofa in it; neurofa.exchange.from_nir runs graphs of other simulators",
     )
+    require("circuit" not in metadata, f"{label} is a circuit; neurofa.exchange.read_circuit gives it back")
     found = read_texts(metadata, str(label))
     for name in ("network", "spiking"):
         require(found[name] is not None, f"{label}: {name} is missing from the description; write the file again")
@@ -156,20 +157,25 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
 
 def beyond_nir(network: Network, spiking: Spiking, hardware: Hardware | str | None = None) -> list[str]:
     """What a forward graph does not tell other simulators, one clause each; neurofa itself reads everything back."""
-    said = []
-    neurons = {id(n): n for n in (spiking.neuron, spiking.output_neuron or spiking.neuron)}.values()
-    if any(n.reset == "subtract" for n in neurons):
-        said.append("a spike subtracts the threshold; NIR has a reset to v_reset alone (the node's metadata say which)")
-    if any(n.refractory_ms > 0 for n in neurons):
-        said.append("the refractory period is left out, which NIR does not have")
-    if any(n.threshold_step > 0 for n in neurons):
-        said.append("thresholds do not adapt, which NIR does not have")
+    said = beyond_neurons([spiking.neuron, spiking.output_neuron or spiking.neuron])
     if any(layer.bias for layer in network.layers):
         said.append("a bias is a constant current and not a neuron that spikes at the encoder's peak rate")
     if spiking.transmission < 1:
         said.append("every synapse passes on every spike; NIR has no probability of transmission")
     if hardware is not None:
         said.append("neurons work in full precision; the hardware's levels are in the weights alone")
+    return said
+
+
+def beyond_neurons(neurons: Sequence[Neuron]) -> list[str]:
+    """What the nodes of neurons do not tell other simulators."""
+    said = []
+    if any(n.reset == "subtract" for n in neurons):
+        said.append("a spike subtracts the threshold; NIR has a reset to v_reset alone (the node's metadata say which)")
+    if any(n.refractory_ms > 0 for n in neurons):
+        said.append("the refractory period is left out, which NIR does not have")
+    if any(n.threshold_step > 0 for n in neurons):
+        said.append("thresholds do not adapt, which NIR does not have")
     if any(n.model == "cuba_lif" for n in neurons):
         said.append("a spike's current is due at the beginning of its tick, which readers may spread over the tick")
     return said

@@ -8,7 +8,7 @@ from typing import Any
 from ..spec import Hardware, InputError, Network, Rule, Spiking
 from ..spec.errors import require
 from .config import dump_model
-from .validation import Where, validate
+from .validation import Spec, Where, validate
 
 DESCRIPTIONS: dict[str, type] = {"network": Network, "rule": Rule, "spiking": Spiking, "hardware": Hardware}
 WORDS = ("name", "title", "source")  # fields of any text
@@ -36,13 +36,22 @@ def read_texts(texts: Mapping[str, Any], label: str) -> dict[str, Any]:
     where, found = Where(label), dict[str, Any].fromkeys(DESCRIPTIONS)
     for name, kind in DESCRIPTIONS.items():
         if name in texts:
-            try:
-                table = _infinite(json.loads(texts[name]))
-            except (TypeError, ValueError) as error:
-                raise InputError(f"{label}: {name} is not valid JSON ({error}); write the file again") from error
+            table = _table(texts[name], name, label)
             named = name == "hardware" and isinstance(table, str)
             found[name] = table if named else validate(kind, table, name, where)
     return found
+
+
+def read_text(kind: type[Spec], text: str, name: str, label: str) -> Spec:
+    """A description of another kind that `dump_model` wrote; raises as `read_texts`."""
+    return validate(kind, _table(text, name, label), name, Where(label))
+
+
+def _table(text: str, name: str, label: str) -> Any:
+    try:
+        return _infinite(json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{label}: {name} is not valid JSON ({error}); write the file again") from error
 
 
 def _infinite(item: Any, key: str = "") -> Any:
