@@ -91,7 +91,7 @@ def train(
     from .io.datasets import load_data
     from .io.results import write_results
     from .rules import named
-    from .run import CHECKPOINT, require_mode
+    from .run import CHECKPOINT, as_hardware, require_mode
     from .run import train as run_training
     from .terminal import reporting
 
@@ -102,6 +102,8 @@ def train(
     folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{kind}-{seed}"
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     loaded = load_data(described.data, seed=seed)
+    if as_hardware(hardware, mode) and mode == "rate":
+        typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
     with reporting(1, _opening(folder, out)) as reporter:
         run = run_training(
             described, learning, loaded, mode, seed, hardware=hardware,

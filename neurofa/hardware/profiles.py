@@ -11,7 +11,8 @@ A file has ``name``, ``title``, ``notes`` (what of the chip is not modelled), th
     url = "https://github.com/ChFrenkel/ODIN"
 
 ``verified`` says that the number was read in that source, and not taken from memory or from hearsay. Choices of
-neurofa's, such as a headroom, have the source ``neurofa``. Files of users may give bare values, without sources.
+neurofa's, such as a headroom, have the source ``neurofa`` and ``verified = false``. Files of users may give bare
+values, without sources.
 """
 
 import os

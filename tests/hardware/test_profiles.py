@@ -1,15 +1,22 @@
 """Chip profiles: every file loads, every number has its source, and what is wrong is said in one line."""
 
 import re
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from neurofa.hardware import load_profile, profile_names, provenance, read_profile
-from neurofa.hardware.profiles import profiles_table
+import neurofa as nf
+from neurofa.engines import new_engine
+from neurofa.hardware import constrain, load_profile, profile_names, profiles, provenance, read_profile
+from neurofa.hardware.profiles import TABLES, profiles_table
+from neurofa.rules import DFA
 from neurofa.spec import Hardware, InputError
 
 DOCS = Path(__file__).parents[2] / "docs" / "chips.md"
+PROFILES = Path(profiles.__file__).parent / "profiles"
 CHIPS = (
     *("loihi", "loihi2", "odin", "morphic", "spoon", "spinnaker", "spinnaker2", "brainscales2", "dynapse2"),
     "truenorth",
@@ -48,8 +55,30 @@ def test_every_number_has_its_source(name):
         choice = fact.source.startswith("a choice of neurofa")
         assert choice == (not fact.url), fact.key
         assert not (choice and fact.verified), fact.key
+    table = tomllib.loads((PROFILES / f"{name}.toml").read_text(encoding="utf-8"))
+    for key in (*TABLES, "facts"):
+        assert all(set(fact) == {"value", "source", "verified"} for fact in table.get(key, {}).values())
     assert list(profile.facts) == provenance(name)
     assert profile.hardware == load_profile(name)
+
+
+def test_excitatory_synapses_of_loihi_never_fall_below_zero():
+    """Levels from 0 are the chip's other sign mode."""
+    chip = load_profile("loihi")
+    chip = replace(chip, weights=replace(chip.weights, lowest=0, highest=255, step=1))
+    network, spiking = nf.Network.dense((6, 5, 3)), nf.Spiking(neuron=nf.Neuron("cuba_lif", reset="zero"))
+    plan = constrain(nf.lower(network, DFA, 0), spiking, chip, seed=0)
+    steps = [grid.step for grid in plan.constraint.weights]
+    initial = [(plan.params[f"layers.{n}.W"] / step).copy() for n, step in enumerate(steps)]
+    engine = new_engine("spiking", plan, spiking, batch_size=1, seed=0)
+    rng = np.random.default_rng(0)
+    engine.train(rng.random((20, 6)), rng.integers(0, 3, 20), np.arange(20), 0, 20, (0.5, 0.5))
+    for n, (step, before) in enumerate(zip(steps, initial, strict=True)):
+        after = engine.params[f"layers.{n}.W"] / step
+        assert set(after.ravel()) <= set(range(256))
+        assert (before == 0).sum() > 3  # what would have been negative
+        assert (after < before).any()
+        assert (after == 0).any()
 
 
 @pytest.mark.parametrize("name", CHIPS)
