@@ -59,28 +59,31 @@ def uneven(neuron):
 
 
 @st.composite
-def chips(draw, rule, n_layers, update):
-    """Constraints that a network under a rule accepts."""
+def chips(draw, rule, n_layers, update, stores_all=False):
+    """Constraints that a network under a rule accepts; if `stores_all`, all that can be stored on levels is."""
+
+    def perhaps(strategy):
+        return strategy if stores_all else st.one_of(st.none(), strategy)
+
     sequential = rule.route == "sequential" and n_layers > 2
-    weights = draw(st.one_of(levels(), levels(), levels(), st.none()))
+    weights = draw(levels() if stores_all else st.one_of(levels(), levels(), levels(), st.none()))
     learned = rule.feedback_source.source == "perturbation"
     epochs = None if sequential and update == "error" else draw(st.sampled_from([None, 1, 3, 4]))
     return Hardware(
         weights=weights,
-        feedback=None if learned else draw(st.one_of(st.none(), levels())),
-        modulators=draw(st.one_of(st.none(), levels(((-8, 8, 1), (-127, 127, 1), (-3, 3, 1), (-8, 8, 2))))),
+        feedback=None if learned else draw(perhaps(levels())),
+        modulators=draw(perhaps(levels(((-8, 8, 1), (-127, 127, 1), (-3, 3, 1), (-8, 8, 2))))),
         traces=draw(
-            st.one_of(
-                st.none(),
+            perhaps(
                 st.builds(
                     Trace,
                     bits=st.sampled_from([3, 7]),
                     impulse=st.sampled_from([1, 4]),
                     rounding=st.sampled_from(ROUNDINGS),
-                ),
+                )
             )
         ),
-        state=draw(st.one_of(st.none(), states)),
+        state=draw(perhaps(states)),
         learning=Learning(
             every_ticks=epochs,
             rate_power_of_two=draw(st.booleans()),
@@ -90,7 +93,7 @@ def chips(draw, rule, n_layers, update):
 
 
 @st.composite
-def problems(draw, rule):
+def problems(draw, rule, stores_all=False):
     """Network, settings, chip, batch size, seed: everything that a run depends on."""
     hidden = draw(st.lists(st.integers(1, 5), min_size=1, max_size=2))
     sizes = (draw(st.integers(1, 5)), *hidden, draw(st.integers(1, 3)))
@@ -98,7 +101,7 @@ def problems(draw, rule):
     batch = draw(st.sampled_from([1, 1, 3]))
     fresh = batch > 1 or draw(st.booleans())
     update = draw(st.sampled_from(["spike", "error"]))
-    chip = draw(chips(rule, n_layers, update))
+    chip = draw(chips(rule, n_layers, update, stores_all))
     neuron, output_neuron = uneven(draw(neurons)), draw(st.one_of(st.none(), neurons.map(uneven)))
     if chip.state is not None:  # no leak but to 0, no adaptive threshold
         neuron, output_neuron = (

@@ -215,6 +215,11 @@ def _integers(hardware: Hardware, neuron: Neuron, dt_ms: float, grid: Grid | Non
             "weights.headroom",
         )
     assert step is not None
+    require(
+        abs(round(neuron.v_reset / step)) <= held,
+        f"population {name!r} has v_reset {neuron.v_reset:g}, but membranes of {hardware.name!r} go from "
+        f"{-held * step:g} to {held * step:g} here; move it",
+    )
     coarsest = 2**state.threshold_shift * step
     require(
         neuron.v_threshold >= coarsest / 2,
@@ -284,17 +289,23 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
             neuron.v_threshold > 0 or hardware.state is None,
             f"{who} has v_threshold {neuron.v_threshold:g}; {chip} needs one above 0",
         )
-        ticks = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9)
+        ticks, most = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9), has.refractory_ticks_max
         require(
-            has.refractory_ticks_max is None or ticks <= has.refractory_ticks_max,
-            f"{who} is refractory for {ticks} ticks; {chip} has at most {has.refractory_ticks_max}; shorten it",
+            most is None or ticks <= most,
+            f"{who} is refractory for {ticks} ticks, but {chip} has at most {most} (neurons.refractory_ticks_max): "
+            f"a refractory_ms of at most {(most or 0) * spiking.dt_ms:.12g} fits",
         )
     for index, ticks in enumerate(spiking.delays(plan.n_layers)):
-        require(
-            has.delay_ticks_min <= ticks <= has.delay_ticks_max,
-            f"the projection to 'layers.{index}' has a delay of {ticks} ticks; {chip} has {has.delay_ticks_min} to "
-            f"{has.delay_ticks_max}; change delay_ms",
-        )
+        for beyond, side, limit in (
+            (ticks < has.delay_ticks_min, "least", "delay_ticks_min"),
+            (ticks > has.delay_ticks_max, "most", "delay_ticks_max"),
+        ):
+            end = getattr(has, limit)
+            require(
+                not beyond,
+                f"the projection to 'layers.{index}' has a delay of {ticks} ticks, but {chip} has at {side} {end} "
+                f"(neurons.{limit}): a delay_ms of at {side} {end * spiking.dt_ms:.12g} fits",
+            )
     own_errors = any(route.source < plan.n_layers - 1 for route in plan.feedback)
     require(
         not own_errors or spiking.update != "error" or (hardware.learning.every_ticks or 1) == 1,

@@ -111,11 +111,11 @@ def currents_in_integers(current, inputs, decay, step, end, wraps):
 @inline_kernel
 def integrate_in_integers(population, reals, v, current, inputs, rest, reached):
     """Step 2 of a population with integer state."""
-    gain = np.float64(reals[R]) * reals[KAPPA]
     if population[MODEL] == CUBA_LIF:
         step, end = np.float64(reals[I_STEP]), np.float64(reals[I_END])
         currents_in_integers(current, inputs, np.float64(reals[D_S]), step, end, population[WRAPS])
     step, end = np.float64(reals[V_STEP]), np.float64(reals[V_END])
+    gain = step / reals[I_STEP]  # r times kappa in float32 is off by more than half of a step in 24 bits
     in_integers(v, inputs, rest, reached, np.float64(reals[D_M]), gain, step, end, np.float64(reals[THRESHOLD]))
 
 

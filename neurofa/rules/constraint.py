@@ -48,7 +48,7 @@ class Integers:
     current_step, current_end
         Of the synaptic current.
     gain
-        What a unit of input (or of current) does to the membrane.
+        What a unit of input (or of current) does to the membrane: `step` / `current_step`.
     decay_m, decay_s
         What is left of membrane and current after a tick.
     threshold, v_reset
@@ -76,6 +76,10 @@ class Integers:
             require(getattr(self, name) > 0, f"integers {name} is {getattr(self, name)}; it must be positive")
         for name in ("decay_m", "decay_s"):
             require(0 <= getattr(self, name) <= 1, f"integers {name} is {getattr(self, name)}; it must be in [0, 1]")
+        require(
+            self.gain * self.current_step == self.step,
+            f"integers gain is {self.gain}; it must be step / current_step, {self.step / self.current_step}",
+        )
         require(
             self.v_reset < self.threshold, f"integers v_reset {self.v_reset} is not below threshold {self.threshold}"
         )

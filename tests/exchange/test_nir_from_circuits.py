@@ -33,7 +33,7 @@ NEURONS = (
     nf.Neuron("lif", tau_m_ms=15.0, v_threshold=0.5, reset="subtract"),
     nf.Neuron("cuba_lif", tau_m_ms=9.0, tau_syn_ms=4.0, r=3.0, v_leak=0.1, v_threshold=0.625, reset="zero"),
 )
-INTEGERS = Integers(1.0, 2.0**23, 1.0, float("inf"), 0.5, 0.75, 0.5, 64.0, 0.0, True, True)
+INTEGERS = Integers(0.5, 2.0**23, 1.0, float("inf"), 0.5, 0.75, 0.5, 64.0, 0.0, True, True)
 
 
 # ---------------------------------------------------------------------------- what a reader of the graph computes

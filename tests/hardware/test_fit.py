@@ -1,5 +1,6 @@
 """What fits on a chip: each limit at its edge, and suggestions that are true."""
 
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import network_for
 
-from neurofa.hardware import fit, load_profile
+from neurofa.hardware import constrain, fit, load_profile
 from neurofa.rules import lower
 from neurofa.rules.presets import named
-from neurofa.spec import Hardware, InputError, Learning, Levels, Limits
+from neurofa.spec import Hardware, InputError, Learning, Levels, Limits, Neuron, Neurons, Spiking, State
 
 LEVELS = {"weights": Levels(-128, 127), "feedback": Levels(-8, 7)}
 
@@ -61,6 +62,90 @@ def test_every_limit_at_its_edge(limit, need, others, message):
     assert text.startswith(message)
     assert f"but hardware 'chip' has at most {need - 1} (limits.{limit}): " in text
     assert "\n" not in text
+    assert_that_the_change_fits(text, WIDTHS, chip(**others, **{limit: need - 1}))
+
+
+# 4 inputs, 8 hidden neurons with 4 + 1 + 5 synapses, 6 with 8 + 1 + 5, 5 outputs with 6 + 1
+DEEPER = (4, 8, 6, 5)
+DEEPER_NEEDS = [
+    ("fan_in", 14, {}, "population 'layers.1' needs 14 synapses", "at most 7 neurons in 'layers.0' fit"),
+    ("fan_out", 6, {}, "population 'layers.0' needs 6 outgoing synapses", "at most 5 neurons in 'layers.1' fit"),
+    ("cores", 6, {"neurons_per_core": 4}, "the network needs 6 cores", "at most 4 neurons in 'layers.0' fit"),
+    ("neurons", 19, {}, "the network needs 19 neurons", "at most 7 neurons in 'layers.0' fit"),
+    ("synapses", 80 + 84 + 35, {}, "the network needs 199 synapses", "at most 7 neurons in 'layers.0' fit"),
+    (
+        "output_axons_per_core",
+        6,
+        {"neurons_per_core": 1},
+        "population 'layers.0' needs 6 output axons a neuron, for 'layers.1'",
+        "at most 5 neurons in 'layers.1' fit",
+    ),
+]
+
+
+@pytest.mark.parametrize(("limit", "need", "others", "message", "change"), DEEPER_NEEDS)
+def test_limits_that_a_second_hidden_layer_meets(limit, need, others, message, change):
+    fit(plan_of(DEEPER), chip(**others, **{limit: need}))
+    less = chip(**others, **{limit: need - 1})
+    with pytest.raises(InputError) as caught:
+        fit(plan_of(DEEPER), less)
+    text = str(caught.value)
+    assert text.startswith(message)
+    assert text.endswith(f"but hardware 'chip' has at most {need - 1} (limits.{limit}): {change}")
+    assert_that_the_change_fits(text, DEEPER, less)
+
+
+def ticks_of(what, ticks, dt_ms):
+    """Settings of two layers in which a delay, or the refractory period of all neurons or of the outputs, is given."""
+    silent = Neuron("lif", refractory_ms=ticks * dt_ms)
+    return Spiking(
+        dt_ms=dt_ms,
+        **{
+            "delay": {"delay_ms": (dt_ms, ticks * dt_ms)},
+            "refractory": {"neuron": silent},
+            "output": {"output_neuron": silent},
+        }[what],
+    )
+
+
+TIMES = {
+    "delay": ("the projection to 'layers.1' has a delay of", "delay_ticks_max", "a delay_ms of at most"),
+    "refractory": ("population 'layers.0' is refractory for", "refractory_ticks_max", "a refractory_ms of at most"),
+    "output": ("population 'layers.1' is refractory for", "refractory_ticks_max", "a refractory_ms of at most"),
+}
+
+
+@pytest.mark.parametrize("dt_ms", [1.0, 0.1, 0.3])
+@pytest.mark.parametrize("most", [1, 7, 63])
+@pytest.mark.parametrize("what", TIMES)
+def test_times_at_their_edge(what, most, dt_ms):
+    """The message has the longest time that fits: a tick more than that does not."""
+    who, limit, change = TIMES[what]
+    hardware, plan = Hardware("chip", neurons=Neurons(**{limit: most})), plan_of(WIDTHS)
+    constrain(plan, ticks_of(what, most, dt_ms), hardware)
+    with pytest.raises(InputError) as caught:
+        constrain(plan, ticks_of(what, most + 1, dt_ms), hardware)
+    text = str(caught.value)
+    start = f"{who} {most + 1} ticks, but hardware 'chip' has at most {most} (neurons.{limit}): {change} "
+    assert text.startswith(start)
+    assert text.endswith(" fits")
+    suggested_ms = float(text.removeprefix(start).removesuffix(" fits"))
+    constrain(plan, ticks_of(what, suggested_ms / dt_ms, dt_ms), hardware)
+    assert suggested_ms == pytest.approx(most * dt_ms)
+
+
+@pytest.mark.parametrize("dt_ms", [1.0, 0.1])
+def test_the_shortest_delay_at_its_edge(dt_ms):
+    hardware, plan = Hardware("chip", neurons=Neurons(delay_ticks_min=3)), plan_of(WIDTHS)
+    constrain(plan, Spiking(dt_ms=dt_ms, delay_ms=3 * dt_ms), hardware)
+    with pytest.raises(InputError) as caught:
+        constrain(plan, Spiking(dt_ms=dt_ms, delay_ms=(3 * dt_ms, 2 * dt_ms)), hardware)
+    assert str(caught.value) == (
+        "the projection to 'layers.1' has a delay of 2 ticks, but hardware 'chip' has at least 3 "
+        f"(neurons.delay_ticks_min): a delay_ms of at least {3 * dt_ms:.12g} fits"
+    )
+    suggested_ms = float(str(caught.value).split()[-2])
+    constrain(plan, Spiking(dt_ms=dt_ms, delay_ms=(3 * dt_ms, suggested_ms)), hardware)
 
 
 def test_all_limits_are_tested():
@@ -131,6 +216,18 @@ def suggested(widths, text):
         )
         return None
     return changes[0](int(found[1])), changes[0](int(found[1]) + 1)
+
+
+def assert_that_the_change_fits(text, widths, hardware):
+    """What a message suggests fits, and a neuron more does not; if it says that no width does, none does."""
+    tried = suggested(widths, text)
+    for n in itertools.product(*(range(1, width + 1) for width in widths[:-1])) if tried is None else ():
+        with pytest.raises(InputError):
+            fit(plan_of((*n, widths[-1])), hardware)
+    if tried is not None:
+        fit(plan_of(tried[0]), hardware)
+        with pytest.raises(InputError):
+            fit(plan_of(tried[1]), hardware)
 
 
 small = st.one_of(st.none(), st.integers(1, 60))
@@ -219,3 +316,16 @@ def test_documentation_shows_a_message_as_it_is():
     with pytest.raises(InputError) as caught:
         fit(plan_of((784, 500, 10)), load_profile("odin"))
     assert f"\n{caught.value}\n" in (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+
+
+def test_a_reset_at_the_end_of_the_membrane():
+    """8 thresholds of 1 need steps of 1/8 in a membrane of 8 bits, which goes to 127/8."""
+    hardware, plan = Hardware("chip", state=State(membrane_bits=8)), plan_of(WIDTHS)
+
+    def spiking(v_reset):
+        return Spiking(neuron=Neuron("lif", reset="zero", v_reset=v_reset))
+
+    for inside in (-127 / 8, -127.4 / 8):
+        assert constrain(plan, spiking(inside), hardware).constraint.neurons[0].v_reset == -127 / 8
+    with pytest.raises(InputError, match=r"'layers\.0' has v_reset -16, but membranes of 'chip' go from -15\.875 to"):
+        constrain(plan, spiking(-16.0), hardware)
