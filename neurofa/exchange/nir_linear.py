@@ -20,6 +20,7 @@ LINEAR = (
     nir.AvgPool2d,
     nir.Flatten,
 )
+SPATIAL = (nir.Conv2d, nir.SumPool2d, nir.AvgPool2d)
 MAX_SYNAPSES = 2**28
 Shape = tuple[int, ...]
 
@@ -41,6 +42,9 @@ def transform(name: str, node: nir.NIRNode, shape: Shape) -> Transform:
         If the shape does not fit the node, naming it.
     """
     who = f"node {name!r} ({type(node).__name__})"
+    dimensions = 2 if isinstance(node, nir.Conv1d) else 3 if isinstance(node, SPATIAL) else 0
+    if dimensions and len(shape) == dimensions + 1 and shape[0] == 1:
+        shape = shape[1:]  # a batch of one: exporters write the shape of the sample that they were given
     try:
         if isinstance(node, nir.Affine | nir.Linear):
             return _matrix(who, node, shape)
