@@ -277,6 +277,10 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
             f"{who} has reset {neuron.reset!r}, but {chip} has only {', '.join(has.resets)}; set neuron reset",
         )
         require(
+            neuron.v_reset == 0 or has.resets != ("zero",),
+            f"{who} has v_reset {neuron.v_reset:g}, but {chip} resets membranes to 0; set neuron v_reset to 0",
+        )
+        require(
             neuron.threshold_step == 0 or (has.adaptive and hardware.state is None),
             f"{who} has an adaptive threshold, which {chip} does not have; set neuron threshold_step to 0",
         )

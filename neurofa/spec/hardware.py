@@ -139,7 +139,7 @@ class Neurons:
     Parameters
     ----------
     models, resets
-        Of `neurofa.Neuron`.
+        Of `neurofa.Neuron`. Where ``zero`` is the only reset, a `v_reset` other than 0 is none of the chip's.
     adaptive
         Whether thresholds can adapt.
     delay_ticks_min, delay_ticks_max

@@ -178,6 +178,7 @@ def test_profile_describes_these_neurons():
     chip = load_profile("loihi")
     assert (chip.state.membrane_bits, chip.state.current_bits, chip.state.decay_bits) == (24, 24, 12)
     assert (chip.state.spikes_above, chip.state.current_overflow, chip.state.threshold_shift) == (True, "wrap", 6)
+    assert chip.neurons.resets == ("zero",)
     assert (chip.neurons.delay_ticks_max, chip.neurons.refractory_ticks_max) == (62 + 1, 64 - 1)
 
 
@@ -417,3 +418,12 @@ def test_a_threshold_beyond_the_exponents_of_the_profile_is_refused():
         else:
             with pytest.raises(nf.InputError, match=r"'layers\.0': .* v_threshold 8 is beyond"):
                 put_under_the_profile(network)
+
+
+@pytest.mark.parametrize("chip", ["loihi", "loihi2", "odin"])
+def test_chips_that_reset_to_zero_have_no_other_reset(chip):
+    network = made(Neuron("if", v_threshold=0.5, reset="zero", v_reset=0.125))
+    with pytest.raises(
+        nf.InputError, match=f"'layers.0' has v_reset 0.125, but hardware '{chip}' resets membranes to 0"
+    ):
+        constrain(nf.lower(network["network"], DFA), network["spiking"], load_profile(chip))

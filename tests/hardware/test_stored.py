@@ -18,9 +18,12 @@ import neurofa as nf
 from neurofa.engines.spiking import SpikingEngine
 from neurofa.hardware import constrain as put_under
 from neurofa.rules import PRESETS, lower
+from neurofa.spec import Feedback, Rule
 
 RATE = 0.3
-RULES = ("dfa", "fa", "bp", "sign_fa", "adafa", "matching", "mdfa", "sdfa", "drtp", "pseudo_bp", "np_dfa")
+REDRAWN = Rule("error", "sequential", Feedback("sign_transpose", "batchwise_random"), name="redrawn magnitudes")
+NAMES = ("dfa", "fa", "bp", "sign_fa", "adafa", "matching", "mdfa", "sdfa", "drtp", "pseudo_bp", "np_dfa")
+RULES = {name: PRESETS[name] for name in (*NAMES, "node_perturbation")} | {REDRAWN.name: REDRAWN}
 
 
 def whole(values):
@@ -138,7 +141,7 @@ class Expected:
 
 def chosen(data, name):
     """A problem for a rule under a chip that stores everything on levels; the problem is dropped if it does not fit."""
-    rule = PRESETS[name]
+    rule = RULES[name]
     network, spiking, chip, batch, seed = data.draw(problems(rule, stores_all=True))
     return rule, network, spiking, chip, batch, seed
 
@@ -151,7 +154,7 @@ def expected_of(plan, spiking, chip, seed):
         assume(False)
 
 
-@pytest.mark.parametrize("name", [*RULES, "node_perturbation"])
+@pytest.mark.parametrize("name", RULES)
 def test_what_is_stored_is_on_its_levels_after_every_sample(name):
     seen = set()
 
@@ -180,7 +183,7 @@ def test_what_is_stored_is_on_its_levels_after_every_sample(name):
     assert seen == {"weights", "modulators", "membranes", "currents", "traces"}
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if PRESETS[name].perturbation is None])
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.perturbation is None])
 def test_what_is_stored_is_on_its_levels_after_every_tick(name):
     """As it is watched, in float32: synapses change within a presentation."""
     seen = set()
