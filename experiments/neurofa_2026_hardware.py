@@ -314,7 +314,7 @@ def train_all(options: argparse.Namespace, names: list[str], formats: list[str],
                 f"({len(rows)} of {len(finished) + len(jobs)})",
                 flush=True,
             )
-    if rows:
+    if rows and not failed:  # what was asked for in error leaves the table as it is
         write(rows, stem, options.quick)
         print(stem.with_suffix(".md").read_text())
     return 2 if failed else checked(rows) if options.quick else 0

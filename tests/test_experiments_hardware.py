@@ -103,7 +103,10 @@ def test_a_search_that_was_stopped_goes_on(tmp_path):
     assert "[settings.dfa.int8_stochastic]" in printed
 
 
-def test_what_is_unknown_is_named(tmp_path):
+def test_what_is_unknown_is_named_and_leaves_the_table_alone(tmp_path):
+    table = EXPERIMENTS / "results" / "neurofa_2026_hardware.csv"
+    before = table.stat()
     message = run(TABLE, "--rules", "dfa", "--formats", "int9", "--workers", 1, "--runs", tmp_path, code=2)
     assert "settings.dfa.int9" in message
     assert "Traceback" not in message
+    assert table.stat().st_mtime_ns == before.st_mtime_ns
