@@ -81,6 +81,9 @@ def train(
     probe_every: Annotated[
         int | None, typer.Option(min=0, help="Updates between two probes; each epoch unless given, 0 for never.")
     ] = None,
+    target: Annotated[
+        str, typer.Option(help="Of mode brian: numpy, cython (compiles for minutes at first), or auto.")
+    ] = "auto",
 ) -> None:
     """Train one model by one rule.
 
@@ -108,7 +111,7 @@ def train(
         run = run_training(
             described, learning, loaded, mode, seed, hardware=hardware,
             epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
-            progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
+            brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
         )  # fmt: skip
     run.history.attrs["final"] = final_note(described, [run])
     write_results(folder / "results.nc", run.history)

@@ -13,9 +13,13 @@ def hardware(
     profile: Annotated[
         str | None, typer.Argument(help="A profile, or a TOML file of that form; all unless given.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Place this model on the chip, and say what it costs.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Place this model, or the network of this run's folder, on the chip; say what it costs."),
+    ] = None,
     rule: Annotated[
-        str | None, typer.Option(help="Rule of the model, which decides its feedback; dfa if none.")
+        str | None,
+        typer.Option(help="Rule of a model, which decides its feedback; dfa if none. A run knows its own."),
     ] = None,
 ) -> None:
     """List the chips and number formats that a network can be put under, or show one with the sources of its numbers.
@@ -36,7 +40,7 @@ def hardware(
         require(rule is None, "a rule is for a model that is placed on the chip; give --model, or leave --rule out")
         _show_profile(profile)
         return
-    _show_placement(profile, model, rule or "dfa")
+    _show_placement(profile, model, rule)
 
 
 def _names() -> list[str]:
@@ -81,17 +85,31 @@ def _show_profile(name: str) -> None:
         typer.echo(f"note: {note}")
 
 
-def _show_placement(name: str, model: str, rule: str) -> None:
-    """Whether a model fits a chip, where its populations go, and what they cost."""
+def _show_placement(name: str, model: str, rule: str | None) -> None:
+    """Whether a model, or a run's network, fits a chip, where its populations go, and what they cost."""
+    from .exchange.exporting import is_run, of_checkpoint, operations_of
     from .hardware import constrain, costs, costs_table, fit, load_profile
     from .io.config import load_model
     from .rules import lower, named
+    from .spec.errors import require
     from .terminal import show_table
 
-    chip = load_profile(name)
-    described, learning = load_model(model), named(rule)
-    network, _, own = described.for_rule(learning)
-    spiking, plan = described.spiking_for(learning), lower(network, own)
+    chip, counted = load_profile(name), None
+    if is_run(model):
+        require(rule is None, "a run knows its rule; leave --rule out")
+        source, counted = of_checkpoint(Path(model)), operations_of(Path(model))
+        network, spiking, own = source.network, source.spiking, source.rule
+        rule, missing = own.name or "its rule", "this run counted none, as runs in mode spiking do"
+    else:
+        rule = rule or "dfa"
+        described, learning = load_model(model), named(rule)
+        network, _, own = described.for_rule(learning)
+        spiking = described.spiking_for(learning)
+        missing = (
+            f"counted in a run; `neurofa train {model} --mode spiking --rule {rule} --out RUN`, then "
+            f"`neurofa hardware {name} --model RUN`"
+        )
+    plan = lower(network, own)
     constrain(plan, spiking, chip)  # refuses what does not fit
     placed = fit(plan, chip)
     show_table(
@@ -111,10 +129,12 @@ def _show_placement(name: str, model: str, rule: str) -> None:
     show_table(
         [
             {"cost": what, "amount": amount, "remark": remark}
-            for what, amount, remark in costs_table(costs(plan, chip, spiking=spiking))
+            for what, amount, remark in costs_table(costs(plan, chip, counted, spiking=spiking))
         ],
         right=("amount",),
     )
+    if counted is None:
+        typer.echo(f"operations and energy: {missing}")
 
 
 def export(
@@ -140,18 +160,19 @@ def export(
 
     Example: neurofa export digits digits.py --rule drtp
     """
+    from .engines.brian_script import data_file
     from .exchange import export as write
     from .exchange.exporting import format_of
     from .io.datasets import load_data
     from .spec.errors import require
 
     to = to or format_of(file)
-    for there in (file, file.with_suffix(".npz")) if to == "brian" else (file,):
+    for there in (file, data_file(file)) if to == "brian" else (file,):
         require(overwrite or not there.exists(), f"{there} is there already; give --overwrite, or another name")
     shown = load_data(data or _data_of(source), seed=seed) if to == "brian" else None
     for line in write(source, file, to, rule=rule, hardware=hardware, seed=seed, data=shown, samples=samples):
         typer.echo(f"note: {line}", err=True)
-    beside = f" and {file.with_suffix('.npz').name} beside it" if to == "brian" else ""
+    beside = f" and {data_file(file).name} beside it" if to == "brian" else ""
     typer.echo(f"{file}{beside}")
 
 

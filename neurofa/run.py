@@ -219,6 +219,7 @@ def train(
     probe_every: int | None = None,
     augment: "tuple[str, ...] | Augmenter | None" = None,
     threads: int | None = None,
+    brian_target: str = "auto",
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -257,6 +258,8 @@ def train(
         returns altered training inputs, called before each epoch, such as `neurofa.io.augment.gaussian_noise`.
     threads
         Numba threads; results are the same bit for bit for the same number.
+    brian_target
+        Of Brian2's code generation in mode ``brian``: ``numpy``, ``cython``, or ``auto``, which Brian2 chooses.
     out
         Folder for checkpoints (every 20 seconds, at the end, and on Ctrl-C).
     resume
@@ -304,7 +307,7 @@ def train(
         network, protocol, rule, data,
         mode=mode, spiking=chosen if mode == "rate" else replace(chosen, training=protocol),
         hardware=chip, seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
-        augment=model.data.augment if augment is None else augment,
+        brian_target=brian_target, augment=model.data.augment if augment is None else augment,
     )  # fmt: skip
     if folder is not None:
         try:

@@ -118,6 +118,7 @@ class Trainer:
         augment: tuple[str, ...] | Augmenter,
         threads: int | None,
         out: Path | None,
+        brian_target: str = "auto",
     ) -> None:
         check_data(network, data)
         n = len(data.x_train)
@@ -145,8 +146,9 @@ class Trainer:
         self.augment = augment if callable(augment) else augmenter_for(data, augment, seed) if augment else None
         self.mode, self.spiking = mode, spiking
         self.engine: Engine = new_engine(
-            mode, self.plan, spiking, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads
-        )
+            mode, self.plan, spiking, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads,
+            brian_target=brian_target,
+        )  # fmt: skip
         # in the precision of the engine once, and not at each call
         self.x, self.targets = self._converted(data.x_train), self._converted(data.y_train)
         self.test = self._converted(data.x_test), self._converted(data.y_test)

@@ -1,16 +1,21 @@
 """The Brian2 script that the engine writes: it runs without neurofa, and does what the engine does."""
 
 import ast
+import functools
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support import network_for
 
 import neurofa as nf
 from neurofa.engines.brian import BrianEngine
+from neurofa.exchange import write_weights
 from neurofa.hardware import constrain
 from neurofa.rules import PRESETS, lower
 from neurofa.spec import Encoder, Hardware, Learning, Levels, Neuron, PostFactor, Spiking, State
@@ -25,16 +30,48 @@ SETTINGS = Spiking(
     update="spike",
 )
 RATES = (0.05, 0.03, 0.04)
-# neurofa is not there for the script: importing it fails
+# the standard library, and what the first argument names, can be imported by the script, and nothing else
 RUN = """
 import runpy, sys
-sys.modules["neurofa"] = None
-sys.argv = sys.argv[1:]
+allowed = {*sys.stdlib_module_names, *sys.argv[1].split(",")}
+class Others:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in allowed and not top.startswith("_sysconfigdata"):
+            raise ModuleNotFoundError(f"No module named {name!r}: it is not among what Brian2 needs", name=name)
+
+sys.meta_path.insert(0, Others())
+sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def engine_for(name, spiking=SETTINGS, chip=None):
+@functools.cache
+def brian2_alone():
+    """Names of what `pip install brian2` brings, NumPy among it, separated by commas."""
+    found, waiting = set(), ["brian2"]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        found.add(name)
+        for text in metadata.requires(name) or []:
+            wanted = Requirement(text)
+            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+                waiting.append(wanted.name)
+    assert {"brian2", "numpy"} <= found
+    assert not found & {"neurofa", "scipy", "numba", "matplotlib"}
+    provided = metadata.packages_distributions().items()
+    return ",".join(sorted(top for top, owners in provided if found & {canonicalize_name(owner) for owner in owners}))
+
+
+def run_alone(path, *arguments):
+    """Run a script where there is nothing but Python and what Brian2 brings."""
+    command = [sys.executable, "-I", "-c", RUN, brian2_alone(), str(path), *arguments]
+    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
+
+
+def engine_for(name, spiking=SETTINGS, chip=None, decay=1e-3):
     rule = PRESETS[name]
     plan = lower(network_for(rule, (4, 5, 4, 3)), rule, 0, precision="float64")
     for key, value in plan.params.items():
@@ -42,7 +79,7 @@ def engine_for(name, spiking=SETTINGS, chip=None):
             value *= 1.5
     if chip is not None:
         plan = constrain(plan, spiking, chip, seed=0)
-    return BrianEngine(plan, spiking, optimiser=nf.Optimiser("sgd", weight_decay=1e-3), target="numpy", record=True)
+    return BrianEngine(plan, spiking, optimiser=nf.Optimiser("sgd", weight_decay=decay), target="numpy", record=True)
 
 
 def samples(n=5):
@@ -54,9 +91,7 @@ def run_beside(engine, folder, target):
     """Write the script, run it in a process of its own, and train the engine; what the script says and leaves."""
     x, y = samples()
     path = engine.write_script(folder / "net.py", x, y, RATES, "A test")
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", RUN, str(path), "--target", target], cwd=folder, capture_output=True, text=True
-    )
+    done = run_alone(path, "--target", target)
     assert done.returncode == 0, done.stderr
     engine.train(x, y, np.arange(len(x)), 0, len(x), RATES)
     return done, np.load(folder / "net_result.npz")
@@ -115,7 +150,7 @@ def test_a_script_on_a_chip_draws_what_the_engine_draws(tmp_path):
 @pytest.mark.slow
 def test_standalone_does_what_the_engine_does(tmp_path):
     chip = replace(CHIP, weights=replace(CHIP.weights, rounding="nearest"))
-    engine = engine_for("fa", SETTINGS, chip)
+    engine = engine_for("fa", SETTINGS, chip, decay=0.0)  # what never happens is not compiled
     _, result = run_beside(engine, tmp_path, "cpp_standalone")
     same(engine, result)
 
@@ -126,6 +161,43 @@ def test_derived_feedback_is_not_for_standalone(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "feedback is computed in Python between presentations; use numpy or cython\n"
+
+
+@pytest.mark.parametrize("other", ["scipy", "numba", "neurofa", "matplotlib"])
+def test_what_brian2_does_not_bring_is_not_there_for_a_script(tmp_path, other):
+    (tmp_path / "net.py").write_text(f"import json, numpy\nprint(numpy.pi)\nimport {other}\n")
+    done = run_alone(tmp_path / "net.py")
+    assert done.stdout == f"{np.pi}\n"
+    assert f"No module named '{other}'" in done.stderr
+
+
+def test_a_script_without_its_arrays_says_so_before_anything_is_built(tmp_path):
+    path = engine_for("np_dfa").write_script(tmp_path / "net.py", *samples(), RATES)
+    data = tmp_path / "net_data.npz"
+    arrays = dict(np.load(data))
+    namespace = {"__name__": "script", "__file__": str(path)}
+    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    read = namespace["read"]
+    assert set(namespace["NEEDED"]) == set(read(data))
+    for name in arrays:
+        np.savez(data, **{key: value for key, value in arrays.items() if key != name})
+        with pytest.raises(SystemExit, match=rf"net_data.npz has no {name}, so it was not written with this script"):
+            read(data)
+    data.unlink()
+    command = [sys.executable, str(path), "--target", "cpp_standalone"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"{data} is missing; it belongs to this script, so copy both, or export both again\n"
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_weights_for_chip_tools_do_not_overwrite_what_a_script_shows(tmp_path):
+    engine = engine_for("dfa")
+    path = engine.write_script(tmp_path / "net.py", *samples(), RATES)
+    before = (tmp_path / "net_data.npz").read_bytes()
+    write_weights(tmp_path / "net.npz", engine.params)
+    assert (tmp_path / "net_data.npz").read_bytes() == before
+    assert "net_data.npz" in path.read_text()
 
 
 def test_the_script_has_what_it_needs_and_nothing_else():

@@ -58,13 +58,42 @@ def test_a_model_is_placed_on_a_chip_and_costed(capsys):
     said = capsys.readouterr().out
     assert "layers.0" in said
     assert "update locking" in said
+    command = said.splitlines()[-1]  # says how to get the rest
+    assert "neurofa train mnist_loihi --mode spiking --rule drtp --out RUN" in command
+    assert "neurofa hardware loihi --model RUN" in command
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_a_run_on_spikes_gives_operations_and_energy(mode, small, tmp_path, capsys):
+    model, data = small
+    run = tmp_path / "run"
+    assert neurofa("train", model, "--data", data, "--mode", mode, "--rule", "dfa", "--out", run) == 0
+    counted = read_results(run / "results.nc").attrs["synops_per_sample"]
+    capsys.readouterr()
+    assert neurofa("hardware", "spinnaker2", "--model", run) == 0
+    said = capsys.readouterr().out
+    assert "by dfa on spinnaker2" in said
+    rows = [line.split() for line in said.splitlines() if line.startswith("operations, ")]
+    if mode == "rate":
+        assert rows == []
+        assert "this run counted none, as runs in mode spiking do" in said
+    else:
+        found = {row[1]: float(row[2].replace(",", "")) for row in rows if row[1] != "neuron"}
+        assert set(found) == {"forward", "feedback", "update"}
+        assert sum(found.values()) == pytest.approx(counted, rel=1e-4)
+        assert "energy of a sample" in said
+    assert neurofa("hardware", "spinnaker2", "--model", run, "--rule", "dfa") == 2
+    assert "leave --rule out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("hardware", "lohi"), "did you mean 'loihi'"),
+        (("hardware", "./x.toml"), "give the path of a TOML file that is there, or choose one of: binary,"),
         (("hardware", "--model", "mnist"), "give a profile before --model"),
+        (("train", "digits", "--mode", "brian", "--target", "cpp_standalone"), "FILE.py --to brian"),
+        (("train", "digits", "--target", "cython"), "leave it out, or use mode 'brian'"),
         (("hardware", "odin", "--model", "mnist", "--rule", "dfa"), "odin"),
         (("train", "digits", "--hardware", "spinnaker2"), "no levels for weights or feedback"),
         (("train", "digits", "--mode", "spiking", "--hardware", "truenorth"), "no plasticity of its own"),

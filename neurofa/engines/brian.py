@@ -15,7 +15,7 @@ from ..spec.seeds import streams
 from .base import Capabilities, put_back, require_sizes, require_supported
 from .brian_refusals import require_known
 from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
-from .brian_script import script
+from .brian_script import data_file, script
 from .brian_setting import Setting
 from .learner import require_unit_interval
 
@@ -25,7 +25,7 @@ CAPABILITIES = Capabilities(
     signals=frozenset({"error", "error_sign", "target", "loss_change", "none"}),
     follows=frozenset({"fixed", "transpose", "sign", "offset", "derived", "learned"}),
 )
-TARGETS = ("auto", "numpy", "cython")
+TARGETS, STANDALONE = ("auto", "numpy", "cython"), "cpp_standalone"
 AT_ONCE = 200  # presentations of a test that are one run
 
 
@@ -53,7 +53,8 @@ class BrianEngine:
     threads
         Has no part: Brian2 runs on one.
     target
-        Of Brian2's code generation: ``numpy``, ``cython``, or ``auto``, which is what Brian2 prefers.
+        Of Brian2's code generation: ``numpy``, ``cython``, or ``auto``, which Brian2 chooses. The script of
+        `write_script` has ``cpp_standalone`` too.
 
     Attributes
     ----------
@@ -75,6 +76,11 @@ class BrianEngine:
         target: str = "auto",
         record: bool = False,
     ) -> None:
+        require(
+            target != STANDALONE,
+            f"{STANDALONE} builds a program that runs once, and training is many runs with tests between; use target "
+            "numpy or cython, or `neurofa export MODEL FILE.py --to brian`, whose script has --target cpp_standalone",
+        )
         require_choice("target of Brian2", target, TARGETS)
         require_sizes(batch_size, threads)
         require_supported("brian", CAPABILITIES, plan)
@@ -116,7 +122,7 @@ class BrianEngine:
         Parameters
         ----------
         path
-            Of the script; the arrays are in the file that ends with ``.npz`` instead.
+            Of the script, ``NAME.py``; the arrays are in ``NAME_data.npz``.
         x, y
             Samples in the order in which they are shown, and their labels or values.
         rates
@@ -150,7 +156,7 @@ class BrianEngine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         shown |= self.arrays()
-        np.savez(path.with_suffix(".npz"), **shown)
+        np.savez(data_file(path), **shown)
         return path
 
     def _draw(self, n: int) -> np.ndarray:

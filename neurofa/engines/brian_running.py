@@ -46,7 +46,8 @@ def brian2_for(target: str) -> Iterator[None]:
         sys.excepthook = hook  # Brian2 would take every error of the program for one of its own
     require(
         brian2.get_device() is all_devices["runtime"],
-        "Brian2's device is not 'runtime'; call brian2.set_device('runtime') before mode 'brian'",
+        "Brian2's device is not 'runtime'; call brian2.set_device('runtime') before mode 'brian', or export a "
+        "script, which has --target cpp_standalone",
     )
     codegen, log = brian2.prefs.codegen, logging.getLogger("brian2")
     level = log.level

@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 from ..rules.plan import FeedbackProjection
 from ..spec.errors import InputError
@@ -29,6 +30,11 @@ BRIAN2 = (
     "seed",
     "set_device",
 )
+
+
+def data_file(path: Path) -> Path:
+    """The arrays that a script shows. Nothing else that neurofa writes beside a script has this name."""
+    return path.with_name(f"{path.stem}_data.npz")
 
 
 def _section(title: str) -> list[str]:
@@ -246,7 +252,10 @@ def script(s: Setting, rates: tuple[float, ...], title: str, stem: str, number: 
     body += _section("The network") + _build(s) + ["", ""] + _weights(s) + ["", ""]
     if _derived(s):
         body += _renewal(s)
-    body += _rates(s) + _show(s) + (_main(s) if s.learns else [])
+    body += _rates(s) + _show(s)
+    if s.learns:
+        main = _main(s)
+        body += [*_reading("\n".join([*body, *main])), *main]
     rounds = functions("\n".join(body))
     body = (_section("Numbers on levels") + rounds if rounds else []) + body
     text = "\n".join(body) + "\n"
@@ -274,7 +283,7 @@ def _head(s: Setting, title: str, stem: str) -> list[str]:
         "",
         f"    python {stem}.py [--target numpy|cython|cpp_standalone]",
         "",
-        f"shows the presentations in {stem}.npz one after the other, while synapses learn, and writes spikes and",
+        f"shows the presentations in {stem}_data.npz one after the other, while synapses learn, and writes spikes and",
         f"final weights to {stem}_result.npz. It needs Brian2 and NumPy, nothing else.",
         "",
         "One time step of Brian2 is one tick. Synapses change by three factors: presynaptic spikes, a post factor psi",
@@ -292,6 +301,30 @@ def _answers(s: Setting) -> list[str]:
     lines += ['    """The class with the most output spikes, among equals that of the highest membrane."""']
     lines += ["    most = counts == counts.max(axis=1, keepdims=True)"]
     return [*lines, "    return np.where(most, membranes, -np.inf).argmax(axis=1)", "", ""]
+
+
+def _reading(text: str) -> list[str]:
+    """The function that reads the arrays, of which it names all that the rest of the script takes."""
+    names = dict.fromkeys(re.findall(r"""arrays\[["']([^"']+)["']\]""", text))
+    return [
+        "NEEDED = (",
+        *(f'    "{name}",' for name in names),
+        ")",
+        "",
+        "",
+        "def read(path):",
+        '    """The arrays in a file."""',
+        "    if not path.exists():",
+        '        raise SystemExit(f"{path} is missing; it belongs to this script, so copy both, or export both again")',
+        "    arrays = np.load(path)",
+        "    missing = [name for name in NEEDED if name not in arrays]",
+        "    if missing:",
+        '        said = f"{path} has no {missing[0]}, so it was not written with this script"',
+        '        raise SystemExit(f"{said}; export both again")',
+        "    return arrays",
+        "",
+        "",
+    ]
 
 
 def _main(s: Setting) -> list[str]:
@@ -315,13 +348,13 @@ def _main(s: Setting) -> list[str]:
     return [
         *_answers(s),
         "def main():",
-        '    """Run what is in the file beside this one."""',
+        '    """Run what is in the file of arrays beside this one."""',
         "    parser = argparse.ArgumentParser()",
         '    parser.add_argument("--target", choices=("auto", "numpy", "cython", "cpp_standalone"), default="auto")',
         "    target = parser.parse_args().target",
         *refuse,
         "    here = Path(__file__)",
-        '    arrays = np.load(here.with_suffix(".npz"))',
+        '    arrays = read(here.with_name(here.stem + "_data.npz"))',
         "    # sums are added up in the order in which they stand here, so that other programs get the same last digit",
         "    prefs.codegen.loop_invariant_optimisations = False",
         f"    prefs.codegen.cpp.extra_compile_args_gcc = {FLAGS!r}",

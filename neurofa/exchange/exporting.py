@@ -84,15 +84,12 @@ def export(
     require_choice("export format", to, FORMATS)
     fits = Path(path).suffix in SUFFIXES[to]
     require(fits, f"{os.fspath(path)} does not have the suffix of {to}; call it {Path(path).stem}{SUFFIXES[to][0]}")
-    trained = not isinstance(source, Model) and (
-        os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
-    )
-    if trained:
+    if not isinstance(source, Model) and is_run(source):
         require(
             rule is None and hardware is None,
             "the checkpoint of a run knows its rule and its hardware; leave both out",
         )
-        found = of_checkpoint(Path(source))  # type: ignore[arg-type]
+        found = of_checkpoint(Path(source))
     else:
         found = of_model(source if isinstance(source, Model) else load_model(source), rule, hardware, seed)
     if to == "nir":
@@ -111,6 +108,20 @@ def format_of(path: str | os.PathLike[str]) -> str:
     known = ", ".join(f"{suffixes[0]} ({name})" for name, suffixes in SUFFIXES.items())
     require(found is not None, f"{os.fspath(path)} has no suffix that says what to write; use one of {known}")
     return str(found)
+
+
+def is_run(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a run's folder or its checkpoint, and not a model."""
+    return os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
+
+
+def operations_of(path: Path) -> np.ndarray | None:
+    """Synaptic operations of a sample (forward, feedback, update) that a run counted; None if it counted none."""
+    arrays, _ = load_checkpoint(path / CHECKPOINT if path.is_dir() else path)
+    shown = arrays.get("engine.presented", np.zeros(1))
+    if "engine.operations" not in arrays or not shown.sum():
+        return None
+    return np.asarray(arrays["engine.operations"] / shown)
 
 
 def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | None, seed: int) -> Source:

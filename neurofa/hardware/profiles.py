@@ -96,7 +96,10 @@ def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
     except UnicodeDecodeError:
         raise InputError(f"{where.label}: not a text file in UTF-8; give a profile in TOML") from None
     except OSError as error:
-        raise InputError(f"{where.label}: cannot be read: {error.strerror}") from None
+        raise InputError(
+            f"{where.label}: cannot be read: {error.strerror}; give the path of a TOML file that is there, or choose "
+            f"one of: {', '.join(profile_names())}"
+        ) from None
     return _profile(table, where)
 
 

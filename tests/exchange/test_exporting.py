@@ -91,7 +91,7 @@ def test_a_model_is_exported_as_drawn(tmp_path):
 def test_a_script_begins_from_what_a_run_has_learned(trained, data, tmp_path):
     run, folder = trained
     export(folder, tmp_path / "net.py", "brian", data=data, samples=2)
-    arrays = np.load(tmp_path / "net.npz")
+    arrays = np.load(tmp_path / "net_data.npz")
     assert any(np.array_equal(arrays[name], run.params["layers.0.W"]) for name in arrays.files)
     compile((tmp_path / "net.py").read_text(), "net.py", "exec")
 
@@ -99,7 +99,7 @@ def test_a_script_begins_from_what_a_run_has_learned(trained, data, tmp_path):
 def test_the_script_of_a_run_on_a_chip_is_on_that_chip(stored, data, tmp_path):
     run, folder = stored
     export(folder, tmp_path / "net.py", data=data, samples=1)
-    arrays, text = np.load(tmp_path / "net.npz"), (tmp_path / "net.py").read_text()
+    arrays, text = np.load(tmp_path / "net_data.npz"), (tmp_path / "net.py").read_text()
     assert any(np.array_equal(arrays[name], run.params["layers.0.W"]) for name in arrays.files)
     assert "round_" in text
 
