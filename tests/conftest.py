@@ -1,6 +1,5 @@
 """Settings that all tests share."""
 
-import gc
 import os
 
 import pytest
@@ -19,14 +18,3 @@ settings.load_profile("ci" if os.environ.get("CI") else "default_here")
 def mnist_folder():
     """Folder with MNIST's published files; use together with `support.needs_mnist`."""
     return MNIST
-
-
-@pytest.fixture(scope="module")
-def little_to_collect():
-    """Brian2 collects garbage at each run, a quarter of the time of a small one: leave out all that is there before."""
-    import brian2  # noqa: F401, with all that it imports
-
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()

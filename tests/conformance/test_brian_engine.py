@@ -17,8 +17,6 @@ from neurofa.rules import DFA, FA, NP_DFA, PRESETS, lower
 from neurofa.spec import Encoder, Feedback, Homeostasis, Neuron, Perturbation, PostFactor, Rule, Spiking
 from neurofa.spec.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("little_to_collect")
-
 DECAY = 1e-3
 COMPOSED = (
     Rule("error_sign", "sequential", "sign_transpose", name="sequential-sign"),

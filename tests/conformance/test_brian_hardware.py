@@ -16,8 +16,6 @@ from neurofa.rules import PRESETS
 from neurofa.spec import Hardware, Homeostasis, Learning, Neuron, Spiking, Trace
 from neurofa.spec.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("little_to_collect")
-
 SIZES = (4, 5, 4, 3)
 RATES = (0.11, 0.07, 0.15)
 NEAREST, TRUNCATE = replace(EIGHT, rounding="nearest"), replace(EIGHT, rounding="truncate")
