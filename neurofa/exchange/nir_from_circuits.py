@@ -80,6 +80,10 @@ def circuit_to_nir(circuit: Circuit) -> nir.NIRGraph:
     InputError
         For weights that do not fit, names that a file cannot have, and matrices of more than 10^8 values.
 
+    Notes
+    -----
+    NIR: Pedersen et al. 2024, Nature Communications 15:8122. Delays are those of docs/exchange.md, "Circuits".
+
     Examples
     --------
     >>> import numpy as np
@@ -89,6 +93,7 @@ def circuit_to_nir(circuit: Circuit) -> nir.NIRGraph:
     >>> sorted(circuit_to_nir(circuit).nodes)
     ['cells', 'delay_0', 'input_cells', 'output_cells', 'rest_cells', 'weight_0']
     """
+    require(isinstance(circuit, Circuit), f"circuit_to_nir takes a Circuit, not a {type(circuit).__name__}")
     return _Writer(circuit).build()
 
 
@@ -144,11 +149,9 @@ def read_circuit(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Circui
 def beyond_circuit(circuit: Circuit) -> list[str]:
     """What a circuit's graph does not tell other simulators, one clause each; neurofa itself reads everything back."""
     populations, connections = circuit.populations, circuit.connections
-    said = beyond_neurons([p.neuron for p in populations if p.neuron is not None])
+    said = beyond_neurons([p.neuron for p in populations if p.neuron is not None], circuit.transmission)
     if any(c.learning_rate is not None for c in connections):
         said.append("synapses do not learn; NIR has no learning rates and post factors")
-    if circuit.transmission < 1:
-        said.append("every synapse passes on every spike; NIR has no probability of transmission")
     if any(p.integers is not None for p in populations):
         said.append("neurons work in full precision; NIR has no integer state")
     if any(p.v_init is not None for p in populations):
@@ -171,8 +174,8 @@ class _Writer:
         dt_ms = self.circuit.dt_ms
         for population in self.circuit.populations:
             name, size = population.name, population.size
-            slash = "/" in name or name in ("", ".", "..")
-            require(not slash, f"population {name!r} cannot be a name in a NIR file; take the slash or the dots out")
+            fits = "/" not in name and name not in ("", ".", "..")
+            require(fits, f"population {name!r} cannot be a name in a NIR file; use a name without a slash")
             neuron = population.neuron
             self.nodes[name] = nir.Input(np.array([size])) if neuron is None else node_of(neuron, size, dt_ms)
         connections = [self._connect(k, connection) for k, connection in enumerate(self.circuit.connections)]

@@ -157,18 +157,16 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
 
 def beyond_nir(network: Network, spiking: Spiking, hardware: Hardware | str | None = None) -> list[str]:
     """What a forward graph does not tell other simulators, one clause each; neurofa itself reads everything back."""
-    said = beyond_neurons([spiking.neuron, spiking.output_neuron or spiking.neuron])
+    said = beyond_neurons([spiking.neuron, spiking.output_neuron or spiking.neuron], spiking.transmission)
     if any(layer.bias for layer in network.layers):
         said.append("a bias is a constant current and not a neuron that spikes at the encoder's peak rate")
-    if spiking.transmission < 1:
-        said.append("every synapse passes on every spike; NIR has no probability of transmission")
     if hardware is not None:
         said.append("neurons work in full precision; the hardware's levels are in the weights alone")
     return said
 
 
-def beyond_neurons(neurons: Sequence[Neuron]) -> list[str]:
-    """What the nodes of neurons do not tell other simulators."""
+def beyond_neurons(neurons: Sequence[Neuron], transmission: float) -> list[str]:
+    """What the nodes of neurons, and of synapses with a probability of transmission, do not tell other simulators."""
     said = []
     if any(n.reset == "subtract" for n in neurons):
         said.append("a spike subtracts the threshold; NIR has a reset to v_reset alone (the node's metadata say which)")
@@ -178,6 +176,8 @@ def beyond_neurons(neurons: Sequence[Neuron]) -> list[str]:
         said.append("thresholds do not adapt, which NIR does not have")
     if any(n.model == "cuba_lif" for n in neurons):
         said.append("a spike's current is due at the beginning of its tick, which readers may spread over the tick")
+    if transmission < 1:
+        said.append("every synapse passes on every spike; NIR has no probability of transmission")
     return said
 
 

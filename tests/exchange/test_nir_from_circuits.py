@@ -302,6 +302,7 @@ def test_refusals_name_what_is_wrong(tmp_path):
     write_circuit(path, good)
     refused("circuit.nir is a circuit; .*read_circuit", read_nir, path)
     net = nf.Network.dense((3, 2))
+    refused("takes a Circuit, not a Network", circuit_to_nir, net)
     refused("no circuit of neurofa", read_circuit, to_nir(net, nf.lower(net, DFA, 0).params))
     refused("absent.nir", read_circuit, tmp_path / "absent.nir")
     graph = circuit_to_nir(good)
