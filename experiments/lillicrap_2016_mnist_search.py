@@ -1,7 +1,8 @@
 """What supplementary Note 5 of Lillicrap et al. 2016 leaves open of its deep networks on MNIST, on a validation set.
 
 Prints the training and validation error of a network under each combination of settings: 25,000 images of MNIST's
-training set, 10,000 others for validation, 16 epochs, one seed that no table has. The test set is not looked at.
+training set, 10,000 others for validation, 16 epochs, one seed that no table has. The test set is not looked at. W and B
+are uniform and the same in all layers, or those that the model has for rules without weights of their own.
 """
 
 import argparse
@@ -14,16 +15,16 @@ SEED, IMAGES, VALIDATION, EPOCHS = 100, 25_000, 10_000, 16
 
 
 def errors(name: str, units: int, rule: str, normalisation: str, rate: float, w: float, b: float) -> list[float]:
-    """Training and validation error, %, with W uniform up to w and B up to b (0: as the model has them)."""
+    """Training and validation error, %, with W uniform up to w and B up to b (0: those of all rules)."""
     import neurofa as nf
     from neurofa.spec import Init, Schedule
 
     model = nf.load_model(f"lillicrap_2016_mnist_{name}")
-    network, training, composed = model.for_rule(nf.rules.named(rule))
+    _, training, composed = model.for_rule(nf.rules.named(rule))
     given = {"init": w, "feedback_init": b}
     inits = {field: Init("uniform", low=-high, high=high) for field, high in given.items() if high > 0}
-    *hidden, output = (replace(layer, **inits) for layer in network.layers)
-    network = replace(network, layers=(*(replace(layer, units=units) for layer in hidden), output))
+    *hidden, output = (replace(layer, **inits) for layer in model.network.layers)
+    network = replace(model.network, layers=(*(replace(layer, units=units) for layer in hidden), output))
     falls = Schedule("step", 0.1, milestones=(3 * EPOCHS // 4, 9 * EPOCHS // 10))
     training = replace(training, epochs=EPOCHS, learning_rate=rate, schedule=falls)
     images = IMAGES + VALIDATION
@@ -40,10 +41,10 @@ def main() -> None:
     parser.add_argument("--network", default="fc3_1500", help="of the models lillicrap_2016_mnist_...")
     parser.add_argument("--units", type=int, default=1500, help="of each hidden layer")
     parser.add_argument("--rules", nargs="+", default=["fa", "bp"])
-    parser.add_argument("--normalisations", nargs="+", default=["zscore"])
+    parser.add_argument("--normalisations", nargs="+", default=["centred"])
     parser.add_argument("--rates", nargs="+", type=float, default=[0.25])
-    parser.add_argument("--weights", nargs="+", type=float, default=[0.0], help="bounds of W; 0: the model's W")
-    parser.add_argument("--feedback", nargs="+", type=float, default=[0.0], help="bounds of B; 0: the model's B")
+    parser.add_argument("--weights", nargs="+", type=float, default=[0.0], help="bounds of W; 0: those of all rules")
+    parser.add_argument("--feedback", nargs="+", type=float, default=[0.0], help="bounds of B; 0: those of all rules")
     options = parser.parse_args()
     settings = (options.rules, options.normalisations, options.rates, options.weights, options.feedback)
     for setting in product(*settings):

@@ -139,15 +139,16 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
     data
         Its `input_mean` and `input_deviation` are set in the result.
     kind
-        ``zscore`` for each feature, ``channel`` for each image channel, or ``none``.
+        ``zscore`` for each feature, ``channel`` for each image channel, ``centred`` with each feature's mean and
+        one deviation of all features from their means, or ``none``.
     copy
         False overwrites the arrays of `data`.
 
     Notes
     -----
-    The deviation is that of the population (divided by n). Where a feature or channel is constant in the
-    training set, it is only shifted. Targets stay as they are, those of an autoencoder too, which then no
-    longer share the memory of the inputs.
+    The deviation is that of the population (divided by n). Where a feature or channel (or under ``centred``, every
+    feature) is constant in the training set, it is only shifted. Targets stay as they are, those of an autoencoder
+    too, which then no longer share the memory of the inputs.
     """
     require_choice("data normalisation", kind, NORMALISATIONS)
     if kind == "none":
@@ -167,9 +168,12 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
         mean, variance = (np.broadcast_to(values, means.shape).reshape(-1) for values in (pooled, spread))
         lowest = np.broadcast_to(lowest.reshape(channels, -1).min(axis=1, keepdims=True), means.shape).reshape(-1)
         highest = np.broadcast_to(highest.reshape(channels, -1).max(axis=1, keepdims=True), means.shape).reshape(-1)
-    # A constant feature may have a variance of rounding errors, so its extremes decide.
-    deviation = np.where(lowest == highest, 1.0, np.sqrt(variance)).astype(np.float32)
-    mean = np.where(lowest == highest, lowest, mean).astype(np.float32)
+    constant = lowest == highest  # a constant feature may have a variance of rounding errors, so its extremes decide
+    mean = np.where(constant, lowest, mean).astype(np.float32)
+    if kind == "centred":
+        variance = np.full_like(variance, variance[~constant].sum() / variance.size)
+        constant = np.full_like(constant, constant.all())
+    deviation = np.where(constant, 1.0, np.sqrt(variance)).astype(np.float32)
     parts = {}
     for part in ("train", "validation", "test"):
         values = getattr(data, f"x_{part}")

@@ -9,7 +9,7 @@ from .rule import STRICT
 OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
 SCHEDULES = ("step", "plateau")
 PRECISIONS = ("float32", "float64")
-NORMALISATIONS = ("none", "zscore", "channel")
+NORMALISATIONS = ("none", "zscore", "channel", "centred")
 AUGMENTATIONS = ("flip", "elastic")
 
 
@@ -175,7 +175,8 @@ class DataSpec:
         Fraction of training labels replaced by another class, drawn by seed.
     normalisation
         ``none`` (as published; image pixels in [0, 1]), ``zscore`` (each feature, with the training set's
-        mean and deviation) or ``channel`` (each image channel).
+        mean and deviation), ``channel`` (each image channel) or ``centred`` (each feature's mean, one deviation for
+        all: rare pixels stay small).
     scale
         Values that the smallest and the largest input of the training set are mapped to (None: as they are); an
         autoencoder's targets go with its inputs. Takes the place of a normalisation.

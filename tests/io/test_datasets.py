@@ -133,7 +133,7 @@ def test_mnist_autoencoder_has_its_inputs_as_targets(folder, monkeypatch):
         augmenter_for(data, ("elastic",))
 
 
-@pytest.mark.parametrize("kind", ["zscore", "channel"])
+@pytest.mark.parametrize("kind", ["zscore", "channel", "centred"])
 def test_normalisation_leaves_an_autoencoders_targets(folder, monkeypatch, kind):
     place(monkeypatch, "mnist_autoencoder", folder, mnist_contents())
     plain, data = load_data("mnist_autoencoder"), load_data("mnist_autoencoder", normalisation=kind)

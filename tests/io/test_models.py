@@ -172,7 +172,7 @@ def test_lillicrap_protocol():
     assert model.training.optimiser == Optimiser("sgd", weight_decay=1e-6)
     assert model.training.schedule == Schedule("plateau", factor=0.1, patience=5)
     assert (model.training.learning_rate, model.training.batch_size) == (0.25, 100)
-    assert model.data.normalisation == "zscore"
+    assert model.data.normalisation == "centred"
     assert load_model("lillicrap_2016_xor_2_2_1").training.learning_rate == 0.5
     assert load_model("lillicrap_2016_nonlinear_30_40_10").training.learning_rate == 0.05
     frozen = load_model("lillicrap_2016_nonlinear_30_20_10_10_frozen").network

@@ -147,6 +147,19 @@ def test_channel_normalisation():
     assert scaled.image_shape == (3, 4, 5)
 
 
+def test_centred_inputs_share_one_deviation():
+    x = np.random.default_rng(0).normal([3, -2, 0], [1, 5, 0], (400, 3))
+    x_test = np.array([[4.0, 3.0, 7.0]])
+    scaled = normalise(Data(x, np.arange(400) % 2, x_test, [0]), "centred")
+    deviation = np.sqrt(x.var(axis=0).mean())
+    np.testing.assert_allclose(scaled.x_train, (x - x.mean(axis=0)) / deviation, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scaled.x_test, (x_test - x.mean(axis=0)) / deviation, rtol=1e-5)
+    np.testing.assert_allclose(scaled.x_train.std(dtype=np.float64), 1, rtol=1e-5)
+    same = normalise(Data(np.full((4, 2), 0.1), [0, 1, 0, 1], np.zeros((1, 2)), [0]), "centred")
+    assert (same.x_train == 0).all()
+    np.testing.assert_allclose(same.x_test, -0.1, rtol=1e-6)
+
+
 def test_normalisation_copies_unless_told():
     data = make()
     before = data.x_train.copy()
