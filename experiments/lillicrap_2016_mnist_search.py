@@ -1,8 +1,8 @@
 """What supplementary Note 5 of Lillicrap et al. 2016 leaves open of its deep networks on MNIST, on a validation set.
 
 Prints the training and validation error of a network under each combination of settings: 25,000 images of MNIST's
-training set, 10,000 others for validation, 16 epochs, one seed that no table has. The test set is not looked at. W and B
-are uniform and the same in all layers, or those that the model has for rules without weights of their own.
+training set, 10,000 others for validation, 16 epochs, one seed that no table has. The test set is not looked at. W and
+B are uniform and the same in all layers, or those that the model has for rules without weights of their own.
 """
 
 import argparse
