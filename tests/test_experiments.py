@@ -119,13 +119,58 @@ def test_rows_that_would_be_made_again_are_kept_and_others_made_anew(tmp_path, c
     made = [line for line in capsys.readouterr().out.splitlines() if "seed=" in line]
     assert [line.partition(":")[0] for line in made] == ["a seed=2 epochs=5", "b seed=2 epochs=5"]
     run(toy(tmp_path, ('"b": 2.0', '"b": 3.0')))  # its description is another one now
-    made = [line for line in capsys.readouterr().out.splitlines() if "seed=" in line]
+    said = capsys.readouterr()
+    assert said.err == "note: 3 stored rows are of another version or description, left out\n"
+    made = [line for line in said.out.splitlines() if "seed=" in line]
     assert [line.partition(":")[0] for line in made] == ["b seed=0 epochs=5", "b seed=1 epochs=5"]
     stored = tmp_path / "results" / "nobody_2026_table1.csv"
     stored.write_text(stored.read_text().replace(f",{nf.__version__},", ",0.0.1,"))
     _, rows = run(path)
     assert len([line for line in capsys.readouterr().out.splitlines() if "seed=" in line]) == 4
     assert len(rows) == 4
+
+
+def test_only_the_chosen_jobs_run_and_the_list_says_which_have(tmp_path, capsys):
+    path = toy(tmp_path)
+    code, rows = run(path, "--only", "rule=a", "--only", "seed=1")
+    assert (code, [(row["rule"], row["seed"]) for row in rows]) == (0, [("a", 1)])
+    capsys.readouterr()
+    assert run(path, "--only", "rule=b,a", "--list")[0] == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "a seed=0 epochs=5: to run", "b seed=0 epochs=5: to run",
+        "a seed=1 epochs=5: has run", "b seed=1 epochs=5: to run",
+    ]  # fmt: skip
+    _, rows = run(path, "--only", "seed=0")
+    assert [(row["rule"], row["seed"]) for row in rows] == [("a", 0), ("a", 1), ("b", 0)]
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (["rule"], "--only 'rule' has no value; give COLUMN=VALUE, such as seed=0"),
+        (["rules=a"], "column 'rules' is unknown (did you mean 'rule'?); choose one of: rule, seed, epochs"),
+        (["rule=c"], "rule 'c' is unknown; choose one of: a, b"),
+        (["rule=a", "rule=b"], "no job has all of: rule=a rule=b; --list shows the jobs"),
+    ],
+)
+def test_a_choice_of_jobs_that_there_are_not_is_one_line(tmp_path, capsys, only, said):
+    code, rows = run(toy(tmp_path), *(word for condition in only for word in ("--only", condition)))
+    assert (code, rows) == (2, [])
+    assert capsys.readouterr().err == f"nobody_2026_table1: {said}\n"
+
+
+def test_commands_that_run_side_by_side_keep_each_others_rows(tmp_path):
+    wait = ("    folder.mkdir", "    time.sleep(0.5)\n    folder.mkdir")
+    path = toy(tmp_path, wait, ('WORTH = {"a": 1.0, "b": 2.0}', 'WORTH = {name: 1.0 for name in "abcd"}'))
+    command = [sys.executable, str(path), "--results", str(tmp_path / "results"), "--workers", "1"]
+    running = [
+        subprocess.Popen([*command, "--only", f"rule={rules}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for rules in ("a,b", "c,d")
+    ]
+    said = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    rows = read_rows(tmp_path / "results" / "nobody_2026_table1.csv")
+    assert [(row["rule"], row["seed"]) for row in rows] == [(rule, seed) for rule in "abcd" for seed in (0, 1)]
 
 
 def test_overwriting_makes_the_asked_rows_anew_and_keeps_the_others(tmp_path, capsys):

@@ -34,6 +34,11 @@ def _number(name: str, text: str) -> Any:
     return text
 
 
+def as_text(row: Row) -> tuple[str, ...]:
+    """What a row has in a table: the same for the same row read again, not-a-number too."""
+    return tuple(map(str, row.values()))
+
+
 def where(rows: Iterable[Row], **values: object) -> list[Row]:
     """The rows whose columns have these values.
 

@@ -6,18 +6,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Sequence, Set
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from .. import __version__
 from ..io.results import environment, write_table
-from ..spec.errors import InputError, require
+from ..spec.errors import InputError, require, require_choice
 from .report import write_outcome
-from .rows import PROVENANCE, in_order, not_run, of_jobs, read_rows, reusable
+from .rows import PROVENANCE, as_text, in_order, not_run, of_jobs, read_rows, reusable
 from .scripts import Job, Row, Script, results_folder
 from .verdicts import duration, lines_of
 
@@ -69,6 +71,11 @@ def _options(script: Script, arguments: Sequence[str] | None) -> argparse.Namesp
     modes.add_argument("--quick", action="store_true", help="under two minutes; fails if a finding does not hold")
     modes.add_argument("--full", action="store_true", help="the paper's protocol with all its seeds")
     parser.add_argument("--seeds", type=int, help="seeds of each job, in place of the mode's")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="COLUMN=VALUE[,VALUE]",
+        help="only the jobs with one of these values, as in --only rule=fa,dfa --only seed=1",
+    )  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="list the jobs and which have run, and run none")
     parser.add_argument("--workers", type=int, default=_cores(), help="jobs side by side, a thread each")
     parser.add_argument("--results", type=Path, default=results_folder(), help="folder of tables and figures")
     parser.add_argument("--runs", type=Path, help="folder of checkpoints and of quick runs (beside the results)")
@@ -87,36 +94,42 @@ def _cores() -> int:
 def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
     runs: Path = options.runs or options.results.parent / "runs"
     results: Path = runs / "quick" if mode == "quick" else options.results
-    jobs = script.jobs(mode, range(options.seeds or script.seeds(mode)))
+    jobs = _chosen(script.jobs(mode, range(options.seeds or script.seeds(mode))), options.only)
     require(len(jobs) > 0, f"{script.path.name}: there are no jobs")
     table = results / f"{script.name}.csv"
-    rows = read_rows(table)
-    if mode == "quick":
-        rows = []  # a check that has been made does not say that it would be passed again
-    elif options.overwrite:
-        wanted = {id(row) for row in of_jobs(rows, jobs)}
-        rows = [row for row in rows if id(row) not in wanted]
-    rows = reusable(script, rows, __version__)
-    missing = not_run(rows, jobs)
+    # a check that has been made does not say that it would be passed again
+    fresh = options.overwrite or mode == "quick"
+    stored = [] if mode == "quick" else read_rows(table)
+    rows = reusable(script, stored, __version__)
+    usable = {id(row) for row in rows}
+    left_out = {as_text(row) for row in stored if id(row) not in usable}
+    if left_out:
+        print(f"note: {len(left_out)} stored rows are of another version or description, left out", file=sys.stderr)
+    missing = jobs if fresh else not_run(rows, jobs)
+    if options.list:
+        to_run = {id(job) for job in missing}
+        print("\n".join(f"{_words(job)}: {'to run' if id(job) in to_run else 'has run'}" for job in jobs))
+        return 0
     if missing and hasattr(script.module, "ready"):
         script.module.ready(mode)
+    if mode == "quick":
+        table.unlink(missing_ok=True)
     done, failed = len(jobs) - len(missing), 0
     folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
-    fresh = options.overwrite or mode == "quick"
     with closing(_results(script, missing, folders, fresh, options.workers)) as finished:
         for job, made, said in finished:
             if made is None:
                 failed += 1
                 print(f"{_words(job)}: {said}", file=sys.stderr, flush=True)
                 continue
-            rows = in_order([*rows, *made], list(job))
-            write_table(table, rows, list(rows[0]))
+            _store(table, runs / f"{script.name}.lock", job, made, left_out)
             shutil.rmtree(_folder(job, folders, str(made[0]["spec"])), ignore_errors=True)  # it is needed no more
             done += 1
             print(f"{_words(job)}: {duration(float(made[0]['seconds']))} ({done} of {len(jobs)})", flush=True)
+    rows = [row for row in read_rows(table) if as_text(row) not in left_out]
     if not rows:
         return BAD_INPUT
-    verdicts = write_outcome(script, read_rows(table), results, "quick" if mode == "quick" else "")
+    verdicts = write_outcome(script, rows, results, "quick" if mode == "quick" else "")
     print("\n".join(lines_of(verdicts)))
     print(f"{results / script.name}: .csv, .md, .png, _verdicts.csv")
     if failed:
@@ -126,6 +139,30 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
         print(f"{script.name}: not found: {'; '.join(broken)}", file=sys.stderr)
         return FAILED
     return 0
+
+
+def _chosen(jobs: list[Job], only: Sequence[str]) -> list[Job]:
+    """The jobs that all of the conditions ``column=value,value`` are true of."""
+    chosen = jobs
+    for condition in only:
+        column, _, values = condition.partition("=")
+        require(values != "", f"--only {condition!r} has no value; give COLUMN=VALUE, such as seed=0")
+        require_choice("column", column, jobs[0])
+        for value in values.split(","):
+            require_choice(column, value, dict.fromkeys(str(job[column]) for job in jobs))
+        chosen = [job for job in chosen if str(job[column]) in values.split(",")]
+    require(len(chosen) > 0, f"no job has all of: {' '.join(only)}; --list shows the jobs")
+    return chosen
+
+
+def _store(table: Path, lock: Path, job: Job, made: Sequence[Row], left_out: Set[tuple[str, ...]]) -> None:
+    """Put the rows of a job into the table, in place of those it had; other commands may do so at the same time."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        kept = [row for row in read_rows(table) if as_text(row) not in left_out]
+        before = {id(row) for row in of_jobs(kept, [job])}
+        rows = in_order([*(row for row in kept if id(row) not in before), *made], list(job))
+        write_table(table, rows, list(made[0]))
 
 
 def _results(
