@@ -336,12 +336,17 @@ def test_a_report_judges_what_is_stored_and_says_what_is_missing(tmp_path, monke
     path = toy(tmp_path)
     results, board, gallery = tmp_path / "results", tmp_path / "RESULTS.md", tmp_path / "docs" / "gallery.md"
     assert "no rows" in report(results, board, gallery)[0]
+    assert "| not run | | `neurofa experiments run nobody_2026_table1` | |" in board.read_text()
     run(path, "--full")
     stored = (results / "nobody_2026_table1.csv").read_bytes()
     assert report(results, board, gallery) == []
     assert (results / "nobody_2026_table1.csv").read_bytes() == stored
     text = board.read_text()
     assert "1 of 2 published numbers are within, 1 of 1 findings hold" in text
+    summary = (
+        "[Nobody et al. 2026, Table 1: a toy](results/nobody_2026_table1.md) | 1 of 2 | 1 of 1 | that of the paper; 3"
+    )
+    assert summary in text
     assert "`neurofa experiments run nobody_2026_table1 --full`: that of the paper; 3 of 3 seeds" in text
     assert "../results/nobody_2026_table1.png" in gallery.read_text()
     run(toy(tmp_path, ('"b": 2.0', '"b": 3.0')), "--seeds", "1")

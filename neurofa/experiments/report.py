@@ -22,6 +22,10 @@ WITHIN = (
     "A number is within if it differs from the paper's by at most two combined standard deviations (the root of the "
     "sum of both squares), or by the tolerance that the script names where that is more."
 )
+SUMMARY = (
+    "| experiment | numbers within | findings that hold | protocol | compute |",
+    "| --- | --- | --- | --- | --- |",
+)
 
 
 def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, list[Row], str]:
@@ -100,20 +104,21 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
     results
         Folder of the tables.
     scoreboard, gallery
-        Files to write: one row for each published number, and the figures of all experiments.
+        Files to write: a table of all experiments and one row for each published number; the figures of all.
 
     Returns
     -------
     list of str
         What could not be judged, in a line each.
     """
-    notes, sections, pictures = [], [], []
+    notes, summary, sections, pictures = [], [], [], []
     numbers: list[Verdict] = []
     for script in bundled_scripts():
         page = results / f"{script.name}.md"
         link = os.path.relpath(page, scoreboard.parent)
         if not script.shares:
             if page.is_file():
+                summary.append(f"| [{script.title}]({link}) | see its page | | | |")
                 sections += [
                     f"## {script.title}",
                     "",
@@ -132,16 +137,19 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
             )
         if not rows:
             notes.append(f"{script.name}: no rows; neurofa experiments run {script.name}")
+            summary.append(f"| {script.title} | not run | | `neurofa experiments run {script.name}` | |")
             continue
         verdicts = write_outcome(script, rows, results)
         numbers += verdicts
         mode, mine, words = protocol(script, rows)
         command = command_of(script, mode)
-        about = f"`{command}`: {words}. {duration(compute_seconds(mine))} of compute. [Its page]({link})."
+        compute = duration(compute_seconds(mine))
+        about = f"`{command}`: {words}. {compute} of compute. [Its page]({link})."
+        summary.append(f"| [{script.title}]({link}) | {' | '.join(_counts(verdicts))} | {words} | {compute} |")
         sections += [f"## {script.title}", "", about, "", _body(script), "", *_table(verdicts), ""]
         picture = os.path.relpath(results / f"{script.name}.png", gallery.parent)
         pictures += [f"## {script.title}", "", f"`{command}`", "", f"![{script.title}]({picture})", ""]
-    _write(scoreboard, "\n".join([*_opening(numbers), *sections]))
+    _write(scoreboard, "\n".join([*_opening(numbers), *SUMMARY, *summary, "", *sections]))
     _write(
         gallery,
         "\n".join(["# Gallery", "", "Figures of the experiments, each with the command that made it.", "", *pictures]),
@@ -156,14 +164,18 @@ def pictures_of(page: Path, folder: Path) -> list[str]:
     return [line for title, target in lines for line in (f"![{title}]({target})", "")]
 
 
+def _counts(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many published numbers are within, and how many findings hold; empty where there are none."""
+    kinds = [[v.within for v in verdicts if v.is_finding == of_findings] for of_findings in (False, True)]
+    return [f"{sum(kind)} of {len(kind)}" if kind else "" for kind in kinds]
+
+
 def _opening(verdicts: Sequence[Verdict]) -> list[str]:
-    """How many numbers are within, and how many findings hold."""
-    published = [v for v in verdicts if not v.is_finding]
-    findings = [v for v in verdicts if v.is_finding]
+    """What is in the scoreboard, and how many of all are within."""
+    within, hold = _counts(verdicts)
     return [
         "# Results", "", "Made by `neurofa experiments report` from the rows in `results/`. "
-        f"{sum(v.within for v in published)} of {len(published)} published numbers are within, "
-        f"{sum(v.within for v in findings)} of {len(findings)} findings hold.", "", WITHIN, "",
+        f"{within or 'None'} published numbers are within, {hold or 'none'} findings hold.", "", WITHIN, "",
         "Compute is wall time of the jobs added up, one thread each. With one or two seeds a standard deviation says "
         "little; each section says how many seeds its full protocol has.", "",
     ]  # fmt: skip
