@@ -1,10 +1,10 @@
 """Frenkel et al. 2021, Tables 1 and S1: test error on MNIST of fully-connected networks, with and without dropout.
 
 Protocol: 784-500-10 to 784-1000-1000-10, tanh and sigmoid, binary cross-entropy, Adam with the rates of Table 3,
-batches of 60, 100 epochs; the test error is the mean over the last 10 epochs. The paper has 10 trials. It has Adam with
-its default parameters; here the hidden layers of dfa, sdfa and drtp have a smaller epsilon, since the authors' code
-leaves their signals undivided by the batch (and the outputs). Quick has the first network, 6 epochs, and the error of
-the last.
+batches of 60, 100 epochs; the test error is the mean over the last 10 epochs. The paper has 10 trials; default has two
+seeds without dropout and one with it. The paper has Adam with its default parameters; here the hidden layers of dfa,
+sdfa and drtp have a smaller epsilon, since the authors' code leaves their signals undivided by the batch (and the
+outputs). Quick has the first network, 6 epochs, and the error of the last.
 """
 
 import sys
@@ -17,7 +17,7 @@ from neurofa.experiments import compare, finding, mean_of, panels, run_script, s
 SEEDS = {"quick": 1, "default": 2, "full": 10}
 PROTOCOL = {
     "quick": "one network, 6 epochs, error of the last one",
-    "default": "that of the paper",
+    "default": "that of the paper, dropout with one seed",
     "full": "that of the paper",
 }
 MEASURED = ("test_error_percent",)
@@ -33,6 +33,8 @@ def published() -> dict:
 
 def jobs(mode: str, seed: int) -> list[dict]:
     networks = list(published())[: 1 if mode == "quick" else None]
+    if mode == "default" and seed > 0:
+        networks = [network for network in networks if "dropout" not in network]
     return [
         {"network": network, "rule": rule, "seed": seed, "epochs": EPOCHS[mode]}
         for network in networks for rule in published()[network]
