@@ -120,7 +120,10 @@ def test_rows_that_would_be_made_again_are_kept_and_others_made_anew(tmp_path, c
     assert [line.partition(":")[0] for line in made] == ["a seed=2 epochs=5", "b seed=2 epochs=5"]
     run(toy(tmp_path, ('"b": 2.0', '"b": 3.0')))  # its description is another one now
     said = capsys.readouterr()
-    assert said.err == "note: 3 stored rows are of another version or description, left out\n"
+    assert said.err.startswith("note: 3 stored rows are of another version or description, left out\n")
+    (aside,) = (tmp_path / "runs").glob("nobody_2026_table1_left_out_*.csv")
+    assert f"they are in {aside} from now on" in said.err
+    assert [(r["rule"], r["seed"], r["error"]) for r in read_rows(aside)] == [("b", n, 2 + n / 2) for n in range(3)]
     made = [line for line in said.out.splitlines() if "seed=" in line]
     assert [line.partition(":")[0] for line in made] == ["b seed=0 epochs=5", "b seed=1 epochs=5"]
     stored = tmp_path / "results" / "nobody_2026_table1.csv"
@@ -171,6 +174,26 @@ def test_commands_that_run_side_by_side_keep_each_others_rows(tmp_path):
     assert [process.returncode for process in running] == [0, 0], said
     rows = read_rows(tmp_path / "results" / "nobody_2026_table1.csv")
     assert [(row["rule"], row["seed"]) for row in rows] == [(rule, seed) for rule in "abcd" for seed in (0, 1)]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_any_job(tmp_path, capsys):
+    path = toy(tmp_path, ("    folder.mkdir", "    (folder.parent / 'begun').touch()\n    folder.mkdir"))
+    (tmp_path / "file").touch()
+    assert run_script(path, ["--results", str(tmp_path / "file" / "results"), "--runs", str(tmp_path / "runs")]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"nobody_2026_table1: cannot make the folder '{tmp_path}/file/results': Not a directory; choose another one\n"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    words = [sys.executable, str(toy(tmp_path)), "--list", "--seeds", "3000"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    assert (process.wait(timeout=60), said) == (0, "")
 
 
 def test_overwriting_makes_the_asked_rows_anew_and_keeps_the_others(tmp_path, capsys):

@@ -59,6 +59,9 @@ def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader of what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -112,8 +115,14 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
         return 0
     if missing and hasattr(script.module, "ready"):
         script.module.ready(mode)
+    for folder in (results, runs):
+        _make(folder)  # now, and not when hours of work are to be written
     if mode == "quick":
         table.unlink(missing_ok=True)
+    if left_out and missing:
+        aside = runs / time.strftime(f"{script.name}_left_out_%Y-%m-%d_%H%M%S.csv")
+        write_table(aside, [row for row in stored if id(row) not in usable])
+        print(f"note: they are in {aside} from now on", file=sys.stderr)
     done, failed = len(jobs) - len(missing), 0
     folders = runs / ("quick" if mode == "quick" else "jobs") / script.name
     with closing(_results(script, missing, folders, fresh, options.workers)) as finished:
@@ -155,9 +164,17 @@ def _chosen(jobs: list[Job], only: Sequence[str]) -> list[Job]:
     return chosen
 
 
+def _make(folder: Path) -> None:
+    """Make a folder that is written to later."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {str(folder)!r}: {error.strerror}; choose another one") from None
+    require(os.access(folder, os.W_OK), f"cannot write into {str(folder)!r}; permit it, or choose another --results")
+
+
 def _store(table: Path, lock: Path, job: Job, made: Sequence[Row], left_out: Set[tuple[str, ...]]) -> None:
     """Put the rows of a job into the table, in place of those it had; other commands may do so at the same time."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         kept = [row for row in read_rows(table) if as_text(row) not in left_out]
         before = {id(row) for row in of_jobs(kept, [job])}
