@@ -94,9 +94,10 @@ def train(
     from .io.datasets import load_data
     from .io.results import write_results
     from .rules import named
-    from .run import CHECKPOINT, as_hardware, require_mode
+    from .run import as_hardware, require_mode
     from .run import train as run_training
     from .terminal import reporting
+    from .trainer import CHECKPOINT, RESULTS
 
     require_mode(mode)
     described, learning = with_data(load_model(model), data), named(rule)
@@ -114,9 +115,9 @@ def train(
             brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
         )  # fmt: skip
     run.history.attrs["final"] = final_note(described, [run])
-    write_results(folder / "results.nc", run.history)
+    write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)
-    typer.echo(f"{folder}: {CHECKPOINT}, results.nc{figures}")
+    typer.echo(f"{folder}: {CHECKPOINT}, {RESULTS}{figures}")
     typer.echo(
         f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
     )
@@ -128,9 +129,10 @@ def _train_figures(history: "xarray.Dataset", rule: str, folder: Path) -> str:
         return ""
     from .compare import one_run
     from .plot import compare_figure, save_figure
+    from .trainer import CURVES
 
-    save_figure(compare_figure(one_run(history, rule)), folder / "curves.png")
-    return ", curves.png"
+    save_figure(compare_figure(one_run(history, rule)), folder / CURVES)
+    return f", {CURVES}"
 
 
 def _status(name: str, p: "Progress", task: str) -> str:
@@ -190,6 +192,8 @@ def compare(
     _check_folder(folder, RUNS, resume, overwrite)
     if overwrite:
         shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
+        for name in (RESULTS, TABLE, FIGURE):
+            (folder / name).unlink(missing_ok=True)
     chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
     total = len(chosen) * seeds * len(chosen_modes)
     with reporting(total, _opening(folder, out)) as reporter:
@@ -359,6 +363,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = 0
+    except MemoryError as error:
+        code = _complain(f"there is not enough memory: {error}; use a smaller network, or fewer samples")
     if code == INTERRUPTED:  # some versions of typer return it, others raise
         given = sys.argv[1:] if arguments is None else arguments
         kept = "; the work up to the last whole epoch is saved, --resume goes on" if given[:1] in RESUMABLE else ""

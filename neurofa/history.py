@@ -37,9 +37,10 @@ class History:
         for name, value in values.items():
             self.rows.setdefault(name, []).append(value)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All rows as arrays, for a checkpoint."""
-        return {name: np.array(rows, np.float64) for name, rows in self.rows.items()}
+    def arrays(self, lengths: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+        """All rows as arrays, or the first so many of each name in `lengths`, for a checkpoint."""
+        lengths = {name: len(rows) for name, rows in self.rows.items()} if lengths is None else lengths
+        return {name: np.array(self.rows[name][:length], np.float64) for name, length in lengths.items()}
 
     @staticmethod
     def of(arrays: Mapping[str, np.ndarray]) -> "History":

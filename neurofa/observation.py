@@ -1,6 +1,7 @@
 """A learning network watched while samples are shown to it: spikes, error events, membranes, modulators, weights."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .kernels.presenting import begin, run_ticks
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
-from .rules import freeze, lower
+from .rules import Plan, fitted, freeze, lower, with_basis
 from .rules.feedback import FOLLOWS
 from .run import as_batch, as_hardware, require_kinds
 from .spec import Hardware, Model, Network, Rule, Spiking
@@ -81,6 +82,7 @@ def observe(
         plan = freeze(network, rule, params)
     else:
         plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
+        plan = _with_feedback(plan, params or {})
     if (chip := as_hardware(hardware, "spiking")) is not None:
         plan = constrain(plan, chosen, chip, seed=seed, given=params or ())
     engine = SpikingEngine(plan, chosen, seed=seed, threads=1, optimiser=chosen.training.optimiser)
@@ -95,6 +97,16 @@ def observe(
     names = engine.shared.circuit.names
     records = [Record("spikes", name) for name in names] if record is None else list(record)
     return _record(engine, x, y, learn, records)
+
+
+def _with_feedback(plan: Plan, given: Mapping[str, np.ndarray]) -> Plan:
+    """A plan whose feedback follows W by the magnitudes that are given, and not by drawn ones."""
+    by_magnitude = (r for r in plan.feedback if r.basis is not None and r.follow != "offset")  # which `lower` has seen
+    keys = {f"layers.{route.layer}.B" for route in by_magnitude} & set(given)
+    B = {key: fitted(key, given[key], plan.params[key].shape, str(plan.dtype)) for key in keys}
+    params = plan.params | B
+    routes = (with_basis(r, params) if f"layers.{r.layer}.B" in keys else r for r in plan.feedback)
+    return replace(plan, params=params, feedback=tuple(routes))
 
 
 def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, records: list[Record]) -> Recording:

@@ -11,7 +11,7 @@ from .kernels import circuit as codes
 from .kernels.circuit import Cells
 from .kernels.neurons import wake
 from .kernels.plasticity import Synapses
-from .recording import VARIABLES, Trace
+from .recording import VARIABLES, Trace, chosen_units
 from .spec.errors import require, require_choice
 
 MAX_BYTES = 2**30
@@ -43,8 +43,8 @@ class Record:
     def __post_init__(self) -> None:
         require_choice("record variable", self.variable, ("spikes", *VARIABLES))
         require(
-            self.every_ms is None or self.every_ms > 0,
-            f"record every_ms is {self.every_ms}; it must be positive, or None",
+            self.every_ms is None or 0 < self.every_ms < math.inf,
+            f"record every_ms is {self.every_ms}; it must be positive and finite, or None",
         )
 
 
@@ -70,9 +70,7 @@ class Recorder:
             require_choice(f"recorded {what}", record.of, names)
             index = names.index(record.of)
             size = int(np.diff(built.spans[index])[0]) if what == "connection" else circuit.populations[index].size
-            units = np.arange(size) if record.units is None else np.asarray(record.units, np.int64)
-            inside = units.size > 0 and units.min() >= 0 and units.max() < size
-            require(bool(inside), f"recorded units of {record.of!r} must be from 0 to {size - 1}")
+            units = np.arange(size) if record.units is None else chosen_units(record.units, record.of, size)
             if record.variable == "spikes":
                 require(record.every_ms is None, f"spikes of {record.of!r} have no interval; leave every_ms out")
                 self.spikes[record.of] = units

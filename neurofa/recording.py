@@ -1,6 +1,6 @@
 """What a run in spiking mode leaves behind: spikes, error events, and traces of chosen neurons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -142,6 +142,20 @@ class Recording:
     def _below(self, what: str, units: np.ndarray, size: int) -> None:
         outside = len(units) and (units.min() < 0 or units.max() >= size)
         require(not outside, f"{what}: a unit is negative or not below the population's size; count units from 0")
+
+
+def chosen_units(units: Sequence[int], population: str, size: int | None) -> np.ndarray:
+    """Chosen units as an array, each of them once."""
+    chosen = np.asarray(units)
+    require(
+        chosen.ndim == 1 and len(chosen) > 0 and chosen.dtype.kind in "iu",
+        f"units of {population!r} are no list of whole numbers; name at least one unit",
+    )
+    require(len(np.unique(chosen)) == len(chosen), f"a unit of {population!r} was chosen twice; name each once")
+    wrong = chosen[(chosen < 0) | (chosen >= (np.inf if size is None else size))]
+    has = "" if size is None else f"; it has the units 0 to {size - 1}"
+    require(not len(wrong), f"there is no unit {wrong[0] if len(wrong) else ''} in {population!r}{has}")
+    return chosen.astype(np.int64, copy=False)
 
 
 def _integers(what: str, values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from .io.results import environment
 from .rules import PRESETS, Params, freeze
 from .spec import Hardware, Model, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require, require_choice
-from .trainer import CHECKPOINT, Diverged, Progress, Trainer, check_data
+from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, check_data, threads_of
 
 if TYPE_CHECKING:
     import xarray
@@ -255,15 +255,18 @@ def train(
         Updates between two probes; after each epoch if None, never if 0.
     augment
         Takes the place of the model's augmentation: names of `DataSpec.augment`, or a function (x, rng) that
-        returns altered training inputs, called before each epoch, such as `neurofa.io.augment.gaussian_noise`.
+        returns altered training inputs of the same shape (n, features), called before each epoch, such as
+        `neurofa.io.augment.gaussian_noise`.
     threads
-        Numba threads; results are the same bit for bit for the same number.
+        Numba threads; results are the same bit for bit for the same number. A run that is resumed has as many as
+        before, unless given.
     brian_target
         Of Brian2's code generation in mode ``brian``: ``numpy``, ``cython``, or ``auto``, which Brian2 chooses.
     out
         Folder for checkpoints (every 20 seconds, at the end, and on Ctrl-C).
     resume
-        Go on from the checkpoint in `out`.
+        Go on from the checkpoint in `out`. An `augment` of one's own is known by its name: a lambda has none, and is
+        refused.
     overwrite
         Start afresh although `out` holds a checkpoint; refused otherwise.
     progress
@@ -303,6 +306,8 @@ def train(
         folder is None or resume or overwrite or not (folder / CHECKPOINT).exists(),
         f"{folder} holds a run already; give resume=True to go on, overwrite=True to start afresh, or another out",
     )
+    if resume and folder is not None and threads is None:
+        threads = threads_of(folder)
     trainer = Trainer(
         network, protocol, rule, data,
         mode=mode, spiking=chosen if mode == "rate" else replace(chosen, training=protocol),
@@ -316,6 +321,9 @@ def train(
             raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
     if resume:
         trainer.resume()
+    elif folder is not None:
+        for name in (CHECKPOINT, RESULTS, CURVES):
+            (folder / name).unlink(missing_ok=True)  # of the run that is overwritten
     trainer.run(progress)
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
 

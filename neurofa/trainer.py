@@ -25,7 +25,7 @@ from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, RESULTS, CURVES = "checkpoint.safetensors", "results.nc", "curves.png"  # in the folder of a run
 CHECKPOINT_EVERY_S = 20.0
 PROBE_SAMPLES = 256
 # a call of the kernels this long is cut short by nothing, so progress and Ctrl-C wait for it
@@ -45,6 +45,12 @@ class Progress:
     fraction: float  # of the whole run
     train_error: float
     test_error: float
+
+
+def threads_of(folder: Path) -> int | None:
+    """Threads that the run in a folder has had: with as many it goes on as if it had not stopped."""
+    threads = load_checkpoint(folder / CHECKPOINT)[1].get("threads")
+    return None if threads is None else int(threads)
 
 
 def check_data(network: Network, data: Data) -> None:
@@ -179,6 +185,7 @@ class Trainer:
             described += (hardware,)
         named = (getattr(augment, "__qualname__", "function"),) if callable(augment) else augment
         self.identity = spec_hash(*described, seed, named)
+        self.anonymous = "<lambda>" in str(named)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
 
@@ -246,10 +253,10 @@ class Trainer:
         return patience is not None and self.since_best >= patience
 
     def _epoch(self, progress: Callable[[Progress], None] | None) -> None:
-        data, epoch, engine = self.data, self.history.epochs, self.engine
+        epoch, engine = self.history.epochs, self.engine
         n = len(self.x)
         order = self.shuffle.permutation(n) if self.training.shuffle else np.arange(n)
-        x = self._converted(self.augment(data.x_train, self.augment_rng)) if self.augment else self.x
+        x = self.x if self.augment is None else self._altered(self.augment)
         rates, loss, wrong, first = self.rates.at(epoch), 0.0, 0.0, 0
         while first < self.per_epoch:
             last = min(self.per_epoch, first + UPDATES_PER_CALL)
@@ -287,6 +294,17 @@ class Trainer:
         if progress:
             progress(Progress(epoch + 1, self.training.epochs, (epoch + 1) / self.training.epochs, wrong / n, test[1]))
 
+    def _altered(self, augment: Augmenter) -> np.ndarray:
+        """The training inputs of an epoch; a function of the user's may return anything."""
+        x, shape = augment(self.data.x_train, self.augment_rng), self.data.x_train.shape
+        fits = isinstance(x, np.ndarray) and x.shape == shape and x.dtype.kind in "biuf"
+        got = f"an array of shape {x.shape} and type {x.dtype}" if isinstance(x, np.ndarray) else repr(x)
+        require(fits, f"augment returned {got}; it must return real numbers of shape {shape}, as it was given")
+        x = self._converted(x)
+        require(bool(np.isfinite(x).all()), "augment returned NaN or infinite values; it must return finite ones")
+        self.engine.check_samples(x, self.targets)
+        return x
+
     def _require_finite(self, epoch: int, loss: float, rates: tuple[float, ...]) -> None:
         if not all(np.isfinite(value).all() for value in self.engine.params.values()):
             raise self._diverged(epoch, loss, rates)
@@ -303,33 +321,33 @@ class Trainer:
             f"lower the learning rate{kept}"
         )
 
-    def _snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything that the run needs to go on from the end of the last epoch."""
+    def _snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, int]]:
+        """Everything that the run needs to go on from the end of the last epoch; of the history, how long it is."""
         if self.out is None:
-            return {}, {}
+            return {}, {}, {}
         arrays = self.copied_params()
         arrays |= {f"engine.{key}": np.array(value) for key, value in self.engine.state().items()}
-        arrays |= {f"history.{key}": value for key, value in self.history.arrays().items()}
         if self.training.early_stopping is not None:
             arrays |= {f"best.{key}": value for key, value in self.best.items()}
         metadata = {
             "identity": self.identity,
             "rule": self.rule.name,
+            "mode": self.mode,
+            "threads": self.engine.threads,
             "description": self._described(),
             "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
             "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
             "seconds": self.seconds,
             "random": [generator.bit_generator.state for generator in self._generators()],
         }
-        return arrays, metadata
+        return arrays, metadata, {name: len(rows) for name, rows in self.history.rows.items()}
 
     def _described(self) -> dict[str, Any]:
         """What was run, so that its parameters can be put to use."""
         parts: dict[str, Any] = {"network": self.network, "rule": self.rule, "spiking": self.spiking}
         if self.hardware is not None:
             parts["hardware"] = self.hardware
-        units = self.plan.constraint.units() if self.plan.constraint else {}
-        return {name: as_text(name, part) for name, part in parts.items()} | {"units": units}
+        return {name: as_text(name, part) for name, part in parts.items()} | {"units": self.plan.units()}
 
     def _generators(self) -> tuple[np.random.Generator, ...]:
         """Those that a run draws from as it goes on."""
@@ -338,7 +356,9 @@ class Trainer:
     def save(self) -> None:
         """Write the state after the last whole epoch, if there is a folder for it."""
         if self.out is not None:
-            save_checkpoint(self.out / CHECKPOINT, *self.snapshot)
+            arrays, metadata, lengths = self.snapshot
+            history = {f"history.{name}": rows for name, rows in self.history.arrays(lengths).items()}
+            save_checkpoint(self.out / CHECKPOINT, arrays | history, metadata)
             self.saved_at = time.monotonic()
 
     def resume(self) -> None:
@@ -347,10 +367,14 @@ class Trainer:
         Raises
         ------
         InputError
-            If it was written by another mode, model, rule, hardware, seed or data.
+            If it was written by another mode, model, rule, hardware, seed or data, or is further than is asked for.
         """
         assert self.out is not None
         path = self.out / CHECKPOINT
+        require(
+            not self.anonymous,
+            "augment is a lambda, which nothing tells from another; define it with a name to resume with it",
+        )
         arrays, metadata = load_checkpoint(path)
         require(
             metadata.get("identity") == self.identity,
@@ -364,6 +388,11 @@ class Trainer:
 
         self.engine.restore(part(""), part("engine."))
         self.history = History.of(part("history."))
+        require(
+            self.history.epochs <= self.training.epochs,
+            f"{path} has {self.history.epochs} epochs, more than the {self.training.epochs} that are asked for; ask "
+            "for at least as many, or start afresh",
+        )
         self.best = part("best.") or self.best
         falls, best, waited = metadata["rates"]
         self.rates.falls, self.rates.best, self.rates.waited = falls, math.inf if best is None else best, waited

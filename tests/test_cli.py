@@ -115,6 +115,16 @@ def test_train_takes_its_options(small, tmp_path):
     assert "alignment_deg" not in history
 
 
+def test_a_run_that_overwrites_another_leaves_nothing_of_it(small, tmp_path, capsys):
+    assert neurofa(*small) == 0
+    wild = (tmp_path / "small.toml").read_text() + "learning_rate = 1e30\n"
+    (tmp_path / "small.toml").write_text(wild)
+    assert neurofa(*small, "--overwrite") == 2
+    assert "diverged" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [CHECKPOINT]
+    assert recorded_epochs(tmp_path / "out") == 0
+
+
 def test_train_writes_to_a_folder_named_after_the_run_and_says_so(small, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert neurofa(*small[:-2], "--rule", "error/direct/random", "--seed", 2) == 0

@@ -207,10 +207,14 @@ def test_records_of_what_is_not_there():
     refused(lambda: simulated.run(5.0, record=(nf.Record("weights", "ring"),)), "'ring'", "ring->ring")
     refused(lambda: simulated.run(5.0, record=(nf.Record("v", "ring", units=(0, 5)),)), "'ring'", "0 to 4")
     refused(lambda: simulated.run(5.0, record=(nf.Record("v", "ring", units=(-1,)),)), "'ring'", "0 to 4")
-    refused(lambda: simulated.run(5.0, record=(nf.Record("v", "ring", units=()),)), "'ring'", "0 to 4")
+    for units in ((), (0.9,), np.array([True, False, True, False, False]), [[0, 1]]):
+        for variable in ("v", "spikes"):
+            record = (nf.Record(variable, "ring", units=units),)
+            refused(lambda r=record: simulated.run(5.0, record=r), "'ring'", "whole numbers")
+    refused(lambda: simulated.run(5.0, record=(nf.Record("spikes", "ring", units=(1, 0, 1)),)), "'ring'", "twice")
     refused(lambda: simulated.run(5.0, record=(nf.Record("weights", "in->ring", units=(10,)),)), "0 to 9")
     refused(lambda: nf.Record("voltage", "ring"), "'voltage'", "modulator")
-    for interval in (0.0, -1.0, float("nan")):
+    for interval in (0.0, -1.0, float("nan"), float("inf")):
         refused(lambda i=interval: nf.Record("v", "ring", every_ms=i), "every_ms", "positive")
     assert simulated.tick == 0
 
@@ -258,6 +262,10 @@ def test_circuits_that_do_not_fit_together():
     refused(lambda: simulated(nf.Connection("in", "n", W.T)), "'in->n'", "(2, 1)", "(1, 2)")
     refused(lambda: simulated(nf.Connection("in", "n", sparse.csr_array(W.T))), "'in->n'", "(2, 1)", "(1, 2)")
     refused(lambda: simulated(nf.Connection("in", "n", W * np.inf)), "'in->n'", "infinite")
+    for delay_ms in (0.0, -1.0, float("nan"), float("inf")):
+        refused(lambda d=delay_ms: nf.Connection("in", "n", W, delay_ms=d), "'in->n'", "delay_ms", "positive")
+    cut = nf.Sparse(np.array([0, 2]), np.array([0.0, 1.2]), np.ones(2))
+    refused(lambda: simulated(nf.Connection("in", "n", cut)), "'in->n'", "indices", "float64")
     refused(lambda: simulated(nf.Connection("in", "n", W), nf.Connection("in", "n", W)), "in->n", "rename")
     refused(lambda: simulated(populations=(one, one)), "in", "rename")
     for delay_ms in (0.0, 0.4, 256.0):

@@ -7,6 +7,7 @@ import neurofa as nf
 from neurofa.engines.base import Capabilities, require_supported
 from neurofa.engines.rate import CAPABILITIES, RateEngine
 from neurofa.run import Diverged
+from neurofa.spec import Feedback, Learning, Levels, Limits, Optimiser, Schedule, State
 
 NET = nf.Network.dense((6, 5, 4, 3))
 
@@ -175,3 +176,55 @@ def test_units_are_whole_numbers(units):
 def test_softmax_of_one_output():
     with pytest.raises(nf.InputError, match="at least 2 outputs"):
         nf.Network.dense((3, 1), output="softmax", loss="cce")
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: nf.Training(epochs=2.5), "training epochs is 2.5"),
+        (lambda: nf.Training(batch_size=True), "training batch_size is True"),
+        (lambda: nf.Training(report_last=1.5), "training report_last is 1.5"),
+        (lambda: nf.Training(early_stopping=2.5), "training early_stopping is 2.5"),
+        (lambda: Schedule("step", every=1.5), "schedule every is 1.5"),
+        (lambda: nf.Network(4.5, (nf.Layer(3, "sigmoid"),)), "network inputs is 4.5"),
+        (lambda: Feedback("pseudoinverse", every=1.5), "feedback every is 1.5"),
+        (lambda: Levels(-7.5, 7.5), "levels lowest is -7.5"),
+        (lambda: Levels(0, 1, headroom=1e-320), "levels headroom is"),
+        (lambda: State(7.5), "state membrane_bits is 7.5"),
+        (lambda: Limits(neurons=7.5), "limits neurons is 7.5"),
+        (lambda: Learning(every_ticks=1.5), "learning every_ticks is 1.5"),
+    ],
+)
+def test_what_is_counted_is_a_whole_number(make, part):
+    with pytest.raises(nf.InputError) as caught:
+        make()
+    assert part in one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "targets", [(0.9, -0.9), (0.5, 0.5), (0.9,), (0.0, 1.0, 2.0), (float("nan"), 1.0), (0.0, float("inf"))]
+)
+def test_targets_are_two_numbers_the_right_class_the_larger(targets):
+    with pytest.raises(nf.InputError) as caught:
+        nf.Network.dense((4, 3), output="tanh", loss="mse", targets=targets)
+    assert "network targets" in one_line(caught)
+
+
+def test_lists_and_arrays_will_do_where_tuples_are_meant():
+    training = nf.Training(learning_rate=[1e-3, 1e-4], optimiser=Optimiser(epsilon=np.array([1e-8, 1e-7])))
+    assert training == nf.Training(learning_rate=(1e-3, 1e-4), optimiser=Optimiser(epsilon=(1e-8, 1e-7)))
+    assert nf.Spiking(delay_ms=[1.0, 2.0]).delays(2) == (1, 2)
+    assert nf.Network.dense((4, 3), targets=[0.0, 1.0]) == nf.Network.dense((4, 3))
+    assert Schedule("step", milestones=[1, 2]) == Schedule("step", milestones=(1, 2))
+
+
+def test_chips_are_not_names_where_they_are_looked_at():
+    plan = nf.lower(NET, nf.rules.DFA)
+    for call in (
+        lambda: nf.hardware.fit(plan, "loihi"),
+        lambda: nf.hardware.costs(plan, "loihi"),
+        lambda: nf.hardware.constrain(plan, None, "loihi"),
+    ):
+        with pytest.raises(nf.InputError) as caught:
+            call()
+        assert "nf.hardware.load_profile" in one_line(caught)

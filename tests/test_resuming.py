@@ -66,6 +66,35 @@ def test_two_epochs_and_two_more_are_four(case, tmp_path):
     assert np.abs(half.params["layers.2.W"] - whole.params["layers.2.W"]).max() > 1e-3
 
 
+def test_an_augmentation_without_a_name_is_not_resumed(tmp_path):
+    network, data = network_for(BP, (12, 7, 2)), images()
+    nf.train(network, BP, data, epochs=1, out=tmp_path, augment=lambda x, rng: x)
+    with pytest.raises(InputError, match="augment is a lambda"):
+        nf.train(network, BP, data, epochs=2, out=tmp_path, resume=True, augment=lambda x, rng: 0 * x)
+    assert gaussian_noise(0.3).__qualname__ != gaussian_noise(0.30000001).__qualname__
+
+
+def test_a_run_that_is_further_than_asked_for_is_not_resumed(tmp_path):
+    network, data = network_for(BP, (12, 7, 2)), images()
+    nf.train(network, BP, data, epochs=2, out=tmp_path)
+    with pytest.raises(InputError, match="has 2 epochs, more than the 1 that are asked for"):
+        nf.train(network, BP, data, epochs=1, out=tmp_path, resume=True)
+    assert recorded_epochs(tmp_path) == 2
+
+
+def test_a_run_goes_on_with_as_many_threads_as_before(tmp_path):
+    """So many that their partial sums differ: a network large enough to be cut for them."""
+    network, rng = nf.Network.dense((600, 400, 2)), np.random.default_rng(0)
+    x, y = rng.random((20, 600), np.float32), rng.integers(2, size=20)
+    data = nf.Data(x, y, x, y)
+    options = {"training": protocol(epochs=2, batch_size=10, precision="float32")}
+    whole = nf.train(network, BP, data, threads=3, **options)
+    nf.train(network, BP, data, threads=3, out=tmp_path, **options | {"epochs": 1})
+    rest = nf.train(network, BP, data, out=tmp_path, resume=True, **options)
+    assert rest.history.attrs["threads"] == 3
+    assert_equal_runs(rest, whole)
+
+
 @pytest.mark.parametrize("names", [("flip",), ("flip", "elastic"), gaussian_noise(0.3)])
 def test_augmentation_goes_on_with_its_own_draws(names, tmp_path):
     network, data = network_for(BP, (12, 7, 2)), images()

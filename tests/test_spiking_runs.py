@@ -318,3 +318,25 @@ def test_learning_after_a_presentation_is_not_observed():
         "'np_dfa'",
         "learn=False",
     )
+
+
+@pytest.mark.parametrize("route", ["sequential", "direct"])
+@pytest.mark.parametrize("magnitude", ["fixed_random", "scaled"])
+def test_a_network_is_observed_under_the_feedback_that_it_was_trained_with(route, magnitude):
+    """Magnitudes that the seed of the training drew, whatever the seed of the observation."""
+    rule = nf.Rule("error", route, nf.Feedback("sign_transpose", magnitude), name="signs")
+    network = network_for(rule, SIZES)
+    params = nf.lower(network, rule, 5).params
+    x, y = samples(3)
+    records = [nf.Record("modulator", "layers.0"), nf.Record("weights", "layers.0.W")]
+    seen = [nf.observe(network, rule, params, x, y, record=records, seed=seed) for seed in (0, 5)]
+    for key in (("modulator", "layers.0"), ("weights", "layers.0.W")):
+        np.testing.assert_array_equal(seen[0].traces[key].values, seen[1].traces[key].values)
+    modulators = seen[0].traces["modulator", "layers.0"].values
+    assert np.abs(modulators).max() > 0
+    if route == "direct":  # one error event of one output neuron: its row of B
+        ticks, units, counts = seen[0].errors[f"layers.{len(SIZES) - 2}"]
+        first = int(np.flatnonzero(np.bincount(ticks)[ticks] == 1)[0])
+        tick, row = ticks[first], params["layers.0.B"][units[first]]
+        change = modulators[tick] - (modulators[tick - 1] if tick else 0)
+        np.testing.assert_allclose(np.abs(change), np.abs(counts[first] * row), rtol=1e-4)

@@ -243,3 +243,56 @@ def test_a_single_output_learns_two_classes():
     assert run.test_error < 0.1
     z, _ = naive.forward(network, run.params, data.x_test)
     assert run.test_error == np.mean((z[-1][:, 0] > 0) != data.y_test)
+
+
+# ---------------------------------------------------------------------------- augmentation of one's own
+
+
+def in_unit_interval(network):
+    """Data that spikes can take."""
+    data = data_for(network, 24)
+    x = np.abs(data.x_train) / np.abs(data.x_train).max()
+    return nf.Data(x, data.y_train, x, data.y_train)
+
+
+def test_what_an_augmentation_returns_is_trained_on():
+    network = network_for(DFA, SIZES)
+    data = data_for(network, 24)
+    training = protocol(epochs=2, batch_size=6)
+    halved = replace(data, x_train=data.x_train / 2)
+    run = nf.train(network, DFA, data, training=training, augment=lambda x, rng: x / 2)
+    assert_same(run.params, nf.train(network, DFA, halved, training=training).params, 0)
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+@pytest.mark.parametrize(
+    ("augment", "part"),
+    [
+        (lambda x, rng: None, "returned None"),
+        (lambda x, rng: x[:-1], f"shape (23, {SIZES[0]})"),
+        (lambda x, rng: x[:, :2], "shape (24, 2)"),
+        (lambda x, rng: x.astype(str), "type <U32"),
+        (lambda x, rng: x * np.nan, "NaN"),
+    ],
+)
+def test_an_augmentation_that_returns_something_else(augment, part, mode):
+    network = network_for(DFA, SIZES)
+    with pytest.raises(InputError) as caught:
+        nf.train(network, DFA, in_unit_interval(network), mode, epochs=1, augment=augment)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_augmentation_that_writes_the_same_array_again_is_looked_at_again():
+    network, calls = network_for(DFA, SIZES), []
+    data = in_unit_interval(network)
+    buffer = np.zeros_like(data.x_train)
+
+    def augment(x, rng):
+        buffer[:] = x * (1 + 9 * len(calls))
+        calls.append(1)
+        return buffer
+
+    with pytest.raises(InputError, match=r"inputs .*\[0, 1\]"):
+        nf.train(network, DFA, data, "spiking", epochs=2, augment=augment)
+    assert len(calls) == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..io.atomic import atomic_path
 from ..rules import Params, Plan
 from ..spec import Optimiser, Spiking
 from ..spec.errors import InputError, require, require_choice
@@ -153,10 +154,11 @@ class BrianEngine:
             kept = self.noise.bit_generator.state
             shown["noise"] = self._draw(len(x))
             self.noise.bit_generator.state = kept
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
         shown |= self.arrays()
-        np.savez(data_file(path), **shown)
+        with atomic_path(data_file(path)) as temporary:
+            np.savez(temporary, **shown)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         return path
 
     def _draw(self, n: int) -> np.ndarray:

@@ -70,7 +70,7 @@ def _neuron_parameters(s: Setting, layer: int) -> list[str]:
 
 def _refractory(s: Setting, layer: int) -> list[tuple[str, str]]:
     n = s.neuron(layer)
-    R = math.ceil(n.refractory_ms / s.spiking.dt_ms - 1e-9)
+    R = n.refractory_ticks(s.spiking.dt_ms)
     why = "in which the membrane stays after a spike"
     return [(f"refractory_ticks{s.own(layer)} = {R}", why)] if n.refractory_ms > 0 else []
 

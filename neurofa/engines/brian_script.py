@@ -260,7 +260,7 @@ def script(s: Setting, rates: tuple[float, ...], title: str, stem: str, number: 
     body = (_section("Numbers on levels") + rounds if rounds else []) + body
     text = "\n".join(body) + "\n"
     used = [name for name in BRIAN2 if re.search(rf"\b{name}\b", text)]
-    head = [*_head(s, title, stem), "", "import argparse", "from pathlib import Path", "", "import numpy as np"]
+    head = [*_head(title, stem), "", "import argparse", "from pathlib import Path", "", "import numpy as np"]
     head += ["from brian2 import (", *(f"    {name}," for name in used), ")"]
     return "\n".join(head) + text
 
@@ -277,7 +277,7 @@ def _rates(s: Setting) -> list[str]:
     return [*lines, *indented(body or ["pass"]), "", ""]
 
 
-def _head(s: Setting, title: str, stem: str) -> list[str]:
+def _head(title: str, stem: str) -> list[str]:
     return [
         f'"""{title}, in Brian2.',
         "",

@@ -98,7 +98,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
-        rate = self.learning_rate
+        rate, delay_ms = self.learning_rate, self.delay_ms
+        require(
+            delay_ms is None or 0 < delay_ms < math.inf,
+            f"connection {self.name!r} has delay_ms {delay_ms}; it must be positive and finite, or None for a tick",
+        )
         require(
             rate is None or 0 < rate < math.inf,
             f"connection {self.name!r} has learning_rate {rate}; it must be positive and finite, or None for static",
@@ -203,7 +207,7 @@ def _integers(population: Population, first: int, dt_ms: float, gated: bool, pos
     row = [0] * codes.POPULATION_COLUMNS
     row[codes.FIRST], row[codes.SIZE], row[codes.MODEL] = first, population.size, codes.MODELS[n.model]
     row[codes.EXTERNAL], row[codes.SUBTRACT] = population.neuron is None, n.reset == "subtract"
-    row[codes.REFRACTORY] = math.ceil(n.refractory_ms / dt_ms - 1e-9)
+    row[codes.REFRACTORY] = n.refractory_ticks(dt_ms)
     row[codes.ADAPTS] = n.threshold_step > 0
     row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if gated else codes.NO_POST
     row[codes.SLEEPS] = population.drive == 0
@@ -229,6 +233,8 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
         require(dense.shape == shape, f"{who} has weights of shape {dense.shape}; its populations need {shape}")
         return None
     indptr, indices, weights = given
+    for name, array in (("indptr", np.asarray(indptr)), ("indices", np.asarray(indices))):
+        require(array.dtype.kind in "iu" or not array.size, f"{who}: {name} are of type {array.dtype}; give integers")
     fits = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(weights)
     require(fits and bool(np.all(np.diff(indptr) >= 0)), f"{who}: indptr, indices and weights do not fit together")
     inside = len(indices) == 0 or (int(np.min(indices)) >= 0 and int(np.max(indices)) < shape[1])

@@ -347,9 +347,8 @@ class SpikingEngine:
 
     def check_samples(self, x: np.ndarray, y: np.ndarray) -> None:
         """Refuse inputs, and targets of a regression, outside of [0, 1]."""
-        known = self._known
+        self._known = None  # the same array may have other values by now
         self.samples(x, y)
-        self._known = known
 
     def synops_per_sample(self) -> float:
         """Synaptic operations of a sample in training, counted; NaN before any."""

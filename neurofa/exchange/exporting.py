@@ -12,7 +12,7 @@ from ..hardware import constrain, load_profile
 from ..io.checkpoint import load_checkpoint
 from ..io.config import load_model
 from ..io.descriptions import read_texts
-from ..rules import FeedbackProjection, Params, Plan, lower, named
+from ..rules import Params, Plan, lower, named, with_basis
 from ..spec import Hardware, Model, Network, Rule, Spiking
 from ..spec.errors import require, require_choice
 from ..trainer import CHECKPOINT
@@ -132,8 +132,7 @@ def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | N
     chip = load_profile(hardware) if isinstance(hardware, str) else hardware
     if chip is not None:
         plan = constrain(plan, spiking, chip, seed=seed)
-    units = plan.constraint.units() if plan.constraint else {}
-    return Source(network, own, spiking, chip, plan.params, units, plan)
+    return Source(network, own, spiking, chip, plan.params, plan.units(), plan)
 
 
 def of_checkpoint(path: Path) -> Source:
@@ -153,18 +152,10 @@ def of_checkpoint(path: Path) -> Source:
     units = {key: (float(unit), int(lowest)) for key, (unit, lowest) in described.get("units", {}).items()}
     given = {key: value for key, value in params.items() if not key.endswith(".B")}
     plan = lower(network, rule, params=given, precision=str(params["layers.0.W"].dtype))
-    plan = replace(plan, params=plan.params | params, feedback=tuple(_with_basis(r, params) for r in plan.feedback))
+    plan = replace(plan, params=plan.params | params, feedback=tuple(with_basis(r, params) for r in plan.feedback))
     if chip is not None:  # what was learned on the chip's levels lies on them, and stays as it is
-        plan = constrain(plan, spiking, chip)
+        plan = constrain(plan, None if metadata.get("mode") == "rate" else spiking, chip)
     return Source(network, rule, spiking, chip, params, units, plan)
-
-
-def _with_basis(route: FeedbackProjection, params: Params) -> FeedbackProjection:
-    """A route with what its feedback follows W by, as it has come to be."""
-    B, W = params[f"layers.{route.layer}.B"], params[f"layers.{route.source}.W"]
-    if route.follow == "sign":
-        return replace(route, basis=np.abs(B))
-    return replace(route, basis=B - W.T) if route.follow == "offset" else route
 
 
 def _write_script(

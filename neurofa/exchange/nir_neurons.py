@@ -37,12 +37,6 @@ def above(threshold: float) -> float:
     return float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
 
 
-def kappa(dt_ms: float, tau_m_ms: float, tau_syn_ms: float) -> float:
-    """What a current of 1 at the start of a tick does to the membrane of a `cuba_lif` neuron with r = 1 in the tick."""
-    x = dt_ms * (tau_syn_ms - tau_m_ms) / (tau_m_ms * tau_syn_ms)
-    return dt_ms / tau_m_ms * math.exp(-dt_ms / tau_m_ms) * (math.expm1(x) / x if x else 1.0)
-
-
 def node_of(neuron: Neuron, size: int, dt_ms: float) -> nir.NIRNode:
     """A population of `size` equal neurons as a node, for readers that give it the inputs of a tick of `dt_ms`."""
 
@@ -185,7 +179,8 @@ def _current_based(own: dict[str, float], dt_ms: float, method: str) -> tuple[di
     fields |= {"v_threshold": UNREACHABLE, "reset": "zero"}
     scale = dt_ms / (1000 * own["tau_syn"])
     if method == "euler":
-        scale *= dt_ms / (1000 * own["tau_mem"]) / kappa(dt_ms, tau_ms, tau_syn_ms)
+        neuron = Neuron("cuba_lif", tau_m_ms=tau_ms, tau_syn_ms=tau_syn_ms)
+        scale *= dt_ms / (1000 * own["tau_mem"]) / neuron.kappa(dt_ms)
     return fields, scale
 
 

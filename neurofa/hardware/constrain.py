@@ -10,7 +10,7 @@ from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import require
 from ..spec.seeds import streams
-from .fit import fit
+from .fit import fit, require_hardware
 
 THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
 
@@ -49,6 +49,7 @@ def constrain(
     InputError
         If the network does not fit the chip, or asks for what the chip does not have: one line with the numbers.
     """
+    require_hardware(hardware)
     check_feedback(plan, hardware)
     if spiking is not None:
         check(plan, spiking, hardware)
@@ -293,7 +294,7 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
             neuron.v_threshold > 0 or hardware.state is None,
             f"{who} has v_threshold {neuron.v_threshold:g}; {chip} needs one above 0",
         )
-        ticks, most = math.ceil(neuron.refractory_ms / spiking.dt_ms - 1e-9), has.refractory_ticks_max
+        ticks, most = neuron.refractory_ticks(spiking.dt_ms), has.refractory_ticks_max
         require(
             most is None or ticks <= most,
             f"{who} is refractory for {ticks} ticks, but {chip} has at most {most} (neurons.refractory_ticks_max): "

@@ -8,7 +8,7 @@ import numpy as np
 from ..rules import FeedbackProjection, Plan
 from ..spec import Hardware, PostFactor, Spiking
 from ..spec.errors import require
-from .fit import FULL_BITS, feedback_bits, weight_bits
+from .fit import FULL_BITS, feedback_bits, require_hardware, weight_bits
 from .profiles import profile_names, provenance
 
 FOLLOWS_W = ("transpose", "sign", "offset", "derived")  # feedback that needs W, or its changes, at another place
@@ -130,6 +130,7 @@ def costs(
     InputError
         If operations are not three numbers that are finite and not negative.
     """
+    require_hardware(hardware)
     spiking = Spiking() if spiking is None else spiking
     return Costs(
         hardware=hardware.name,
@@ -178,7 +179,7 @@ def _memory(plan: Plan, hardware: Hardware, spiking: Spiking) -> Memory:
     membrane = FULL_BITS if state is None else state.membrane_bits
     current = FULL_BITS if state is None or state.current_bits is None else state.current_bits
     hidden = sum(sizes[:-1])
-    ticks = {n: -int(-n.refractory_ms // spiking.dt_ms) for _, n in neurons}
+    ticks = {n: n.refractory_ticks(spiking.dt_ms) for _, n in neurons}
     signalled = sizes[-1] + (0 if plan.signal == "none" else hidden)
     return Memory(
         weights=sum(p.n_pre * p.n_post for p in plan.projections) * weight_bits(hardware),

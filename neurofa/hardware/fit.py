@@ -7,8 +7,17 @@ from typing import NamedTuple
 
 from ..rules import Plan
 from ..spec import Hardware, InputError
+from ..spec.errors import require
 
 FULL_BITS = 32  # of a number in full precision
+
+
+def require_hardware(hardware: object) -> None:
+    """Refuse a name where the chip itself is needed."""
+    require(
+        isinstance(hardware, Hardware),
+        f"hardware is {hardware!r}; give nf.hardware.load_profile(NAME), or an nf.Hardware",
+    )
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     InputError
         If it does not fit, in one line: the population, what it needs, what there is, and the largest width that fits.
     """
+    require_hardware(hardware)
     shape = _shape_of(plan, hardware)
     placed = _place(shape, hardware)
     if isinstance(placed, _Lack):

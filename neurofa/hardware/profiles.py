@@ -157,7 +157,7 @@ def _fact(value: Any, key: str, sources: Table, where: Where, facts: list[Fact])
     if "value" not in value:
         where.fail(f"{key}.value", "is missing")
     source, verified = value.get("source"), value.get("verified", False)
-    if source is not None and source not in sources:
+    if source is not None and (not isinstance(source, str) or source not in sources):
         where.fail(f"{key}.source", f"names {shown(source)}, but there is no table [sources.{source}]")
     if not isinstance(verified, bool):
         where.fail(f"{key}.verified", f"must be true or false, not {shown(verified)}")

@@ -50,6 +50,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise RuntimeError(f"nothing was written to the temporary file of {str(path)!r}")
         if target.exists():
             shutil.copymode(target, temporary)
+        else:  # as `open` would have made it; some libraries write files that their owner alone can read
+            os.umask(mask := os.umask(0))
+            temporary.chmod(0o666 & ~mask)
         _flush(temporary)
         os.replace(temporary, target)
         _flush_folder(target.parent)

@@ -134,7 +134,7 @@ def gaussian_noise(std: float) -> Augmenter:
         noisy += x
         return noisy
 
-    augment.__qualname__ = f"gaussian_noise({std:g})"  # by which a checkpoint knows it
+    augment.__qualname__ = f"gaussian_noise({std!r})"  # by which a checkpoint knows it
     return augment
 
 

@@ -27,7 +27,8 @@ MOST_TICKS = 2**53  # up to here the nearest tick of a time is known
 class Events:
     """Events of an external population, in any order.
 
-    Two events of one unit may have the same time: both count.
+    Two events of one unit may have the same time, which a simulation refuses in one tick: `neurofa.exchange.in_ticks`
+    joins those that fall into one.
 
     Parameters
     ----------

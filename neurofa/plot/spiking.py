@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ..recording import Recording
+from ..recording import Recording, chosen_units
 from ..spec.errors import require, require_choice
 from .alignment import spread_out
 from .common import BLACK, BLUE, COLUMN, GREY, VERMILLION, legend_columns, note_if_empty, styled
@@ -167,20 +167,6 @@ def shown_window(recording: Recording, window_ms: tuple[float, float] | None) ->
     fits = 0 <= low < high and low < length
     require(fits, f"window_ms {low:g} to {high:g} has nothing to show; choose from the recording's 0 to {length:g}")
     return low, min(high, length)
-
-
-def chosen_units(units: Sequence[int], population: str, size: int | None) -> np.ndarray:
-    """Chosen units as an array, each of them once."""
-    chosen = np.asarray(units)
-    require(
-        chosen.ndim == 1 and len(chosen) > 0 and chosen.dtype.kind in "iu",
-        f"units of {population!r} are no list of whole numbers; name at least one unit",
-    )
-    require(len(np.unique(chosen)) == len(chosen), f"a unit of {population!r} was chosen twice; name each once")
-    wrong = chosen[(chosen < 0) | (chosen >= (np.inf if size is None else size))]
-    has = "" if size is None else f"; it has the units 0 to {size - 1}"
-    require(not len(wrong), f"there is no unit {wrong[0] if len(wrong) else ''} in {population!r}{has}")
-    return chosen
 
 
 def _rows(

@@ -3,7 +3,7 @@
 from .constraint import Constraint, Grid, Integers
 from .feedback import derive, path_weights
 from .initialise import draw
-from .lower import check, freeze, lower
+from .lower import check, fitted, freeze, lower, with_basis
 from .plan import FeedbackProjection, Params, Plan, Projection
 from .presets import (
     ADAFA,
@@ -52,8 +52,10 @@ __all__ = [
     "check",
     "derive",
     "draw",
+    "fitted",
     "freeze",
     "lower",
     "named",
     "path_weights",
+    "with_basis",
 ]

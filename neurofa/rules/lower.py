@@ -84,7 +84,7 @@ def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
     return {layer: last if rule.route == "direct" else layer + 1 for layer in range(last)}
 
 
-def check_keys(network: Network, rule: Rule, given: Mapping[str, np.ndarray]) -> None:
+def check_keys(network: Network, given: Mapping[str, np.ndarray]) -> None:
     """Refuse parameters that the network does not have."""
     known = {f"layers.{i}.W" for i in range(len(network.layers))}
     known |= {f"layers.{i}.b" for i, layer in enumerate(network.layers) if layer.bias}
@@ -122,7 +122,7 @@ def lower(
     """
     given = params or {}
     check(network, rule, given)
-    check_keys(network, rule, given)
+    check_keys(network, given)
     values = feedforward(network, seed, precision, given)
     feedback, rng = rule.feedback_source, streams(seed).feedback
     follow = FOLLOWS.get(feedback.source, "")
@@ -156,6 +156,19 @@ def lower(
         )
     renewed = any(route.follow == "derived" or route.redraw for route in routes)
     return assemble(network, rule, tuple(routes), (feedback.every or 1) if renewed else 0, values)
+
+
+def with_basis(route: FeedbackProjection, params: Mapping[str, np.ndarray]) -> FeedbackProjection:
+    """A route with what its feedback follows W by, found from W and B as they have come to be.
+
+    A magnitude whose weight is 0 cannot be seen in B, and stays that of the route.
+    """
+    if route.basis is None:
+        return route
+    B, W = params[f"layers.{route.layer}.B"], params[f"layers.{route.source}.W"]
+    if route.follow == "offset":
+        return replace(route, basis=B - W.T)
+    return replace(route, basis=np.where(B == 0, route.basis, np.abs(B)).astype(route.basis.dtype))
 
 
 def assemble(
@@ -209,7 +222,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
         Names the parameter that is missing, unknown or has the wrong shape.
     """
     check(network, rule, params)
-    check_keys(network, rule, params)
+    check_keys(network, params)
     precision = "float64" if all(np.asarray(v).dtype == np.float64 for v in params.values()) else "float32"
     sizes, values = network.sizes, {}
     for index, described in enumerate(network.layers):

@@ -111,6 +111,15 @@ class Plan:
         """Feedback to a layer as it can be stored."""
         return B if self.constraint is None else self.constraint.on_levels(layer, B)
 
+    def units(self) -> dict[str, tuple[float, int]]:
+        """By parameter that is on levels: what a level of 1 stands for, and the lowest level.
+
+        Feedback that is W plus an offset is a sum of two, of which each has levels of its own.
+        """
+        sums = {f"layers.{route.layer}.B" for route in self.feedback if route.follow == "offset"}
+        units = {} if self.constraint is None else self.constraint.units()
+        return {key: unit for key, unit in units.items() if key not in sums}
+
     @property
     def n_layers(self) -> int:
         """Number of feedforward projections."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -15,6 +16,14 @@ def require(condition: bool, message: str) -> None:
     """Raise `InputError` with `message` unless `condition` holds."""
     if not condition:
         raise InputError(message)
+
+
+def require_whole(what: str, owner: object, *names: str) -> None:
+    """Raise `InputError` unless these attributes of `owner` are whole numbers, or None."""
+    for name in names:
+        value = getattr(owner, name)
+        whole = value is None or (isinstance(value, Integral) and not isinstance(value, bool))
+        require(whole, f"{what} {name} is {value!r}; it must be a whole number")
 
 
 def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: str = "") -> None:

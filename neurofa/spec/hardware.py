@@ -6,7 +6,7 @@ What each field means for a network is set down in docs/hardware.md, which is no
 import math
 from dataclasses import dataclass, field
 
-from .errors import require, require_choice
+from .errors import require, require_choice, require_whole
 from .rule import STRICT
 from .spiking import MAX_DELAY_TICKS, MAX_TICKS, NEURONS, RESETS
 
@@ -43,6 +43,7 @@ class Levels:
 
     def __post_init__(self) -> None:
         require_choice("levels rounding", self.rounding, ROUNDINGS)
+        require_whole("levels", self, "lowest", "highest", "step")
         require(self.step >= 1, f"levels step is {self.step}; it must be at least 1")
         span = self.highest - self.lowest
         require(
@@ -54,7 +55,7 @@ class Levels:
             self.rounding != "truncate" or self.lowest % self.step == 0,
             "levels without a 0 cannot be truncated towards it; round to the nearest, or stochastically",
         )
-        require(0 < self.headroom < math.inf, f"levels headroom is {self.headroom}; it must be positive and finite")
+        require(2**-20 <= self.headroom <= 2**20, f"levels headroom is {self.headroom}; it must be 2^-20 to 2^20")
 
     @property
     def bits(self) -> int:
@@ -98,6 +99,8 @@ class State:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_whole("state", self, "membrane_bits", "current_bits", "decay_bits", "weight_shift", "exponent_min")
+        require_whole("state", self, "exponent_max", "threshold_bits", "threshold_shift")
         for name in ("membrane_bits", "current_bits", "threshold_bits"):
             bits = getattr(self, name)
             require(bits is None or 2 <= bits <= 24, f"state {name} is {bits}; it must be 2 to 24")
@@ -123,6 +126,7 @@ class Trace:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_whole("trace", self, "bits", "impulse")
         require(1 <= self.bits <= 24, f"trace bits is {self.bits}; it must be 1 to 24")
         power = self.impulse >= 1 and self.impulse & (self.impulse - 1) == 0
         require(
@@ -162,6 +166,7 @@ class Neurons:
             require(len(given) > 0, f"neurons {what} is empty; give at least one of {', '.join(known)}")
             for name in given:
                 require_choice(f"neurons {what}", name, known)
+        require_whole("neurons", self, "delay_ticks_min", "delay_ticks_max", "refractory_ticks_max")
         require(
             1 <= self.delay_ticks_min <= self.delay_ticks_max <= MAX_DELAY_TICKS,
             f"neurons delays go from {self.delay_ticks_min} to {self.delay_ticks_max} ticks; they must lie in "
@@ -200,6 +205,7 @@ class Limits:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_whole("limits", self, *vars(self))
         for name, value in vars(self).items():
             _at_least(f"limits {name}", value, 1)
 
@@ -229,6 +235,7 @@ class Learning:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_whole("learning", self, "every_ticks")
         _at_least("learning every_ticks", self.every_ticks, 1)
         require(
             (self.every_ticks or 1) <= MAX_TICKS,

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from numbers import Integral
 
-from .errors import InputError, require, require_choice
+from .errors import InputError, require, require_choice, require_whole
 from .rule import STRICT
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu", "softmax")
@@ -164,12 +164,19 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        require_whole("network", self, "inputs")
         require(self.inputs >= 1, f"network inputs is {self.inputs}; it must be at least 1")
         require(len(self.layers) >= 1, "network layers is empty; give at least the output layer")
         require_choice("network loss", self.loss, LOSSES)
         require_choice("network task", self.task, TASKS)
         if self.targets is None:
             object.__setattr__(self, "targets", (-1.0, 1.0) if self.loss == "exponential" else (0.0, 1.0))
+        object.__setattr__(self, "targets", tuple(self.target_values))
+        require(
+            len(self.target_values) == 2 and -math.inf < self.target_values[0] < self.target_values[1] < math.inf,
+            f"network targets is {self.targets}; give two finite numbers: of the wrong class, and a larger one of the "
+            "right class",
+        )
         output = self.layers[-1].activation
         for index, layer in enumerate(self.layers[:-1]):
             require(

@@ -7,7 +7,7 @@ modulatory signal ``M`` comes from; the activity and the derivative belong to th
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import InputError, require, require_choice
+from .errors import InputError, require, require_choice, require_whole
 
 SIGNALS = ("error", "error_sign", "target", "loss_change", "none")
 ROUTES = ("sequential", "direct", "broadcast", "none")
@@ -73,6 +73,7 @@ class Feedback:
         if self.source == "pseudoinverse":
             if self.every is None:
                 object.__setattr__(self, "every", 1)
+            require_whole("feedback", self, "every")
             require(self.every is not None and self.every >= 1, "feedback every must be at least 1 update")
         elif self.every is not None:
             raise InputError(f"feedback every belongs to 'pseudoinverse', not to {self.source!r}; leave it out")

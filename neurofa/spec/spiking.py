@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .errors import require, require_choice
 from .rule import STRICT
-from .training import Optimiser, Training
+from .training import Optimiser, Training, by_layer
 
 NEURONS = ("if", "lif", "cuba_lif")
 RESETS = ("subtract", "zero")
@@ -89,6 +89,10 @@ class Neuron:
             self.reset != "subtract" or self.v_threshold > 0,
             f"neuron v_threshold is {self.v_threshold}; reset 'subtract' needs a positive one, or use reset 'zero'",
         )
+
+    def refractory_ticks(self, dt_ms: float) -> int:
+        """Ticks after a spike in which the neuron is silent: those that the refractory period reaches into."""
+        return math.ceil(self.refractory_ms / dt_ms - 1e-9)  # 0.9 / 0.3 is a little more than 3
 
     def kappa(self, dt_ms: float) -> float:
         """What a current of 1 at the start of a tick adds to the membrane in it, for r = 1, of ``cuba_lif``."""
@@ -258,6 +262,7 @@ class Spiking:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "delay_ms", by_layer(self.delay_ms))
         for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
             _positive(f"spiking {name}", getattr(self, name))
         for name in ("tau_mod_ms", "tau_pre_ms"):

@@ -1,9 +1,10 @@
 """How a network is trained, on which data, and a published architecture with both."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .errors import InputError, require, require_choice
+from .errors import InputError, require, require_choice, require_whole
 from .rule import STRICT
 
 OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
@@ -11,6 +12,11 @@ SCHEDULES = ("step", "plateau")
 PRECISIONS = ("float32", "float64")
 NORMALISATIONS = ("none", "zscore", "channel", "centred")
 AUGMENTATIONS = ("flip", "elastic")
+
+
+def by_layer(value: float | Sequence[float]) -> float | tuple[float, ...]:
+    """A value for all layers, or one for each as a tuple: a list or an array will do."""
+    return tuple(value) if isinstance(value, Iterable) else value
 
 
 def for_layers(what: str, value: float | tuple[float, ...], n_layers: int) -> tuple[float, ...]:
@@ -54,6 +60,7 @@ class Optimiser:
 
     def __post_init__(self) -> None:
         require_choice("optimiser", self.kind, OPTIMISERS)
+        object.__setattr__(self, "epsilon", by_layer(self.epsilon))
         for name in ("momentum", "beta1", "beta2", "alpha"):
             value = getattr(self, name)
             require(0 <= value < 1, f"optimiser {name} is {value}; it must be in [0, 1)")
@@ -87,6 +94,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         require_choice("schedule", self.kind, SCHEDULES)
+        require_whole("schedule", self, "every", "patience")
+        object.__setattr__(self, "milestones", tuple(self.milestones))
         require(0 < self.factor <= 1, f"schedule factor is {self.factor}; it must be in (0, 1]")
         require(self.patience >= 1, f"schedule patience is {self.patience}; it must be at least 1 epoch")
         if self.kind == "step":
@@ -140,6 +149,8 @@ class Training:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", Optimiser.of(self.optimiser))
+        object.__setattr__(self, "learning_rate", by_layer(self.learning_rate))
+        require_whole("training", self, "epochs", "batch_size", "early_stopping", "report_last")
         require(self.epochs >= 0, f"training epochs is {self.epochs}; it must be at least 0")
         require(self.batch_size >= 0, f"training batch_size is {self.batch_size}; use 1 or more, or 0 for all samples")
         require(self.report_last >= 1, f"training report_last is {self.report_last}; it must be at least 1 epoch")
@@ -197,6 +208,7 @@ class DataSpec:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_whole("data", self, "classes", "train_samples")
         require(self.classes is None or self.classes >= 2, f"data classes is {self.classes}; it must be at least 2")
         require(
             self.train_samples is None or self.train_samples >= 1,

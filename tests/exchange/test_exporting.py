@@ -127,3 +127,47 @@ def test_refusals(trained, data, tmp_path):
     for options, match in (({}, "give data"), ({"data": data, "samples": 0}, "samples is 0")):
         with pytest.raises(nf.InputError, match=match):
             export(folder, tmp_path / "x.py", "brian", **options)
+
+
+def test_a_rate_run_on_a_chip_is_exported_although_its_neurons_are_not_the_chips(data, tmp_path):
+    run = nf.train(nf.load_model("digits"), nf.rules.DFA, data, epochs=1, hardware="loihi", out=tmp_path, probe_every=0)
+    export(tmp_path, tmp_path / "w.npz")
+    arrays = np.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(arrays["levels.layers.0.W"] * arrays["step.layers.0.W"], run.params["layers.0.W"])
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_feedback_that_is_a_sum_of_two_levels_is_exported_as_it_is(data, mode, tmp_path):
+    network = nf.Network.dense((64, 20, 12, 10))
+    run = nf.train(network, nf.rules.MATCHING, data, mode, epochs=1, hardware="binary", out=tmp_path, probe_every=0)
+    export(tmp_path, tmp_path / "w.npz")
+    arrays = np.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(arrays["layers.0.B"], run.params["layers.0.B"])
+    assert "levels.layers.0.W" in arrays
+    assert "levels.layers.0.B" not in arrays
+
+
+def test_a_script_that_cannot_be_written_leaves_the_old_one(trained, data, tmp_path, monkeypatch):
+    _, folder = trained
+    export(folder, tmp_path / "net.py", data=data, samples=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(file, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neurofa.engines.brian.np.savez", full)
+    with pytest.raises(nf.InputError, match="No space left"):
+        export(folder, tmp_path / "net.py", data=data, samples=2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_of_weights_that_was_not_finished_is_none(tmp_path, monkeypatch):
+    from neurofa.exchange import write_weights
+
+    first = {"layers.0.W": np.ones((2, 2)), "layers.1.W": np.ones((2, 2))}
+    write_weights(tmp_path / "w", first)
+    monkeypatch.setattr("neurofa.exchange.chips._digits", lambda array: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_weights(tmp_path / "w", {key: 2 * value for key, value in first.items()})
+    with pytest.raises(nf.InputError, match=r"has no index\.json"):
+        read_weights(tmp_path / "w")

@@ -60,6 +60,8 @@ def test_state_that_some_neurons_have():
     assert memory.currents == (8 + 6) * 20
     assert memory.refractory == (8 + 6) * 3  # a counter that can hold 5
     assert memory.thresholds == (8 + 6) * 32
+    exact = cost("drtp", neuron=Neuron(refractory_ms=0.9), output_neuron=Neuron(), dt_ms=0.3, sample_ms=12.0).memory
+    assert exact.refractory == (8 + 6) * 2  # 3 ticks, as the engines count them
     assert cost("drtp", post=PostFactor("surrogate")).memory.post_factors == 0
 
 

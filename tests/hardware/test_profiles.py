@@ -146,6 +146,7 @@ def test_files_of_users(tmp_path):
             ('source = "sheet"', 'source = "shet"'),
             r'weights\.lowest\.source: names "shet", but there is no table \[sources',
         ),
+        (('source = "sheet"', 'source = ["sheet"]'), r"weights\.lowest\.source: names"),
         (('source = "sheet", ', ""), r"weights\.lowest\.verified: is true, but no source is named"),
         (("verified = true", "verified = 1"), r"weights\.lowest\.verified: must be true or false, not 1"),
         (("[sources.sheet]", "[sources.sheets]"), r"weights\.lowest\.source: names"),
