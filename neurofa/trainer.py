@@ -79,6 +79,30 @@ def check_data(network: Network, data: Data) -> None:
     )
 
 
+def check_protocol(training: Training, data: Data, probe_every: int | None) -> None:
+    """Refuse a protocol that does not fit the data.
+
+    Raises
+    ------
+    InputError
+        Names the setting and what to change.
+    """
+    n = len(data.x_train)
+    require(
+        training.batch_size <= n,
+        f"batch_size {training.batch_size} is larger than the {n} training samples of {data.name}; "
+        f"use at most {n}, or 0 for all",
+    )
+    require(
+        training.early_stopping is None or len(data.x_validation) > 0,
+        "early_stopping needs a validation set; set data validation to a fraction such as 0.15",
+    )
+    require(
+        probe_every is None or probe_every >= 0,
+        f"probe_every is {probe_every}; give updates between two probes, 0 for never, or None for each epoch",
+    )
+
+
 class Rates:
     """Learning rates by epoch, under a schedule that may look at the losses."""
 
@@ -127,20 +151,8 @@ class Trainer:
         brian_target: str = "auto",
     ) -> None:
         check_data(network, data)
+        check_protocol(training, data, probe_every)
         n = len(data.x_train)
-        require(
-            training.batch_size <= n,
-            f"batch_size {training.batch_size} is larger than the {n} training samples of {data.name}; "
-            f"use at most {n}, or 0 for all",
-        )
-        require(
-            training.early_stopping is None or len(data.x_validation) > 0,
-            "early_stopping needs a validation set; set data validation to a fraction such as 0.15",
-        )
-        require(
-            probe_every is None or probe_every >= 0,
-            f"probe_every is {probe_every}; give updates between two probes, 0 for never, or None for each epoch",
-        )
         self.network, self.training, self.data, self.rule, self.hardware = network, training, data, rule, hardware
         self.batch = training.batch_size or n
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
@@ -168,26 +180,23 @@ class Trainer:
         self.best_error, self.since_best = math.inf, 0
         self.best = self.copied_params() if training.early_stopping is not None else {}
         self.reference: Engine | None = None
-        parts: tuple[np.ndarray, ...] = (
-            data.x_train,
-            data.y_train,
-            data.x_validation,
-            data.y_validation,
-            data.x_test,
-            data.y_test,
-        )
-        parts += tuple(np.ascontiguousarray(value) for _, value in sorted((params or {}).items()))
-        content = [zlib.crc32(part.data) for part in parts]
-        described: tuple[Any, ...] = network, replace(training, epochs=0), rule, content, sorted(params or {})
-        if mode != "rate":
-            described += (mode, replace(spiking, training=replace(training, epochs=0)))
-        if hardware is not None:
-            described += (hardware,)
         named = (getattr(augment, "__qualname__", "function"),) if callable(augment) else augment
-        self.identity = spec_hash(*described, seed, named)
-        self.anonymous = "<lambda>" in str(named)
+        self.identity, self.anonymous = self._identity(seed, params or {}, named), "<lambda>" in str(named)
         self.saved_at = time.monotonic()
         self.snapshot = self._snapshot()
+
+    def _identity(self, seed: int, params: Mapping[str, np.ndarray], augment: tuple[str, ...]) -> str:
+        """Hash of all that decides what the run is, except its number of epochs."""
+        data, training = self.data, replace(self.training, epochs=0)
+        parts = [data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, data.y_test]
+        parts += [np.ascontiguousarray(value) for _, value in sorted(params.items())]
+        content = [zlib.crc32(part.data) for part in parts]
+        described: tuple[Any, ...] = self.network, training, self.rule, content, sorted(params)
+        if self.mode != "rate":
+            described += (self.mode, replace(self.spiking, training=training))
+        if self.hardware is not None:
+            described += (self.hardware,)
+        return spec_hash(*described, seed, augment)
 
     def _converted(self, values: np.ndarray) -> np.ndarray:
         """Inputs or targets in the engine's precision; labels as they are."""

@@ -5,8 +5,18 @@ from typing import Protocol
 
 import numpy as np
 
+from ..kernels import codes
 from ..rules import Params, Plan
 from ..spec.errors import require
+
+FOLLOWS = {  # what the kernels do with B at each update, by what the plan says of it
+    "fixed": codes.FIXED,
+    "derived": codes.FIXED,
+    "learned": codes.FIXED,
+    "transpose": codes.TRANSPOSE,
+    "sign": codes.SIGN,
+    "offset": codes.OFFSET,
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A Plan on spikes in Brian2: the engine runs the text of the script that it writes, and nothing else."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,9 +245,7 @@ class BrianEngine:
     def _rates(self, rates: tuple[float, ...]) -> tuple[float, ...]:
         """Learning rates as the hardware has them."""
         chip = self.setting.hardware
-        if chip is None or not chip.learning.rate_power_of_two:
-            return rates
-        return tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
+        return rates if chip is None else chip.learning.rates(rates)
 
     def _number(self, *which: int) -> int:
         """What Brian2's random numbers begin from."""

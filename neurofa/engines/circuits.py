@@ -10,11 +10,11 @@ import numpy as np
 
 from ..kernels import circuit as codes
 from ..kernels.circuit import Circuit as Tables
-from ..kernels.prefetching import LINE
 from ..rules import Integers
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
+from .memory import aligned
 
 
 class Sparse(NamedTuple):
@@ -320,11 +320,3 @@ def build(
     for part, (lo, hi) in () if alone else zip(parts, spans, strict=True):
         weights[lo:hi] = part
     return Built(tables, weights, resting, np.array(spans, np.int64).reshape(-1, 2), first)
-
-
-def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
-    """Zeros that begin at a cache line, so that vectors of them lie in one line each."""
-    size = n * np.dtype(dtype).itemsize
-    room = np.zeros(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size].view(dtype)

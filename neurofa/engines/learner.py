@@ -7,7 +7,7 @@ import numpy as np
 
 from ..kernels import circuit as codes
 from ..kernels import teaching as layout
-from ..kernels.codes import FIXED, LOSS_CHANGE, OFFSET, SIGN, SIGNALS, TRANSPOSE
+from ..kernels.codes import LOSS_CHANGE, SIGNALS
 from ..kernels.encoders import ENCODERS, capacity
 from ..kernels.online import After, Perturbed, Samples
 from ..kernels.presenting import Inputs, Learner
@@ -15,18 +15,11 @@ from ..kernels.teaching import Teaching
 from ..rules import Params, Plan
 from ..spec import Neuron, Spiking
 from ..spec.errors import require
+from .base import FOLLOWS
 from .circuits import Built, Circuit, Connection, Population, build
 from .states import new_cells, new_draw, new_synapses
 from .stored import Stored, stored_of
 
-FOLLOWS = {
-    "fixed": FIXED,
-    "derived": FIXED,
-    "learned": FIXED,
-    "transpose": TRANSPOSE,
-    "sign": SIGN,
-    "offset": OFFSET,
-}
 CUTOFF = 16  # time constants after which a modulator or a trace is 0
 
 

@@ -13,24 +13,17 @@ from ..kernels.codes import Buffers, Net, State
 from ..kernels.dense import BLOCK
 from ..kernels.network import advance, evaluate, follow, forward, learn, send_back
 from ..kernels.perturbed import Learned, advance_perturbed
+from ..kernels.prefetching import LINE
 from ..rules import Params, Plan, derive
 from ..rules.feedback import magnitude
 from ..spec import Feedback, Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
-from .base import Capabilities, macs_per_sample, put_back, require_sizes, require_supported
+from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
+from .memory import aligned
 from .rate_stored import store, stored_params
 
-FOLLOWS = {
-    "fixed": codes.FIXED,
-    "derived": codes.FIXED,
-    "learned": codes.FIXED,
-    "transpose": codes.TRANSPOSE,
-    "sign": codes.SIGN,
-    "offset": codes.OFFSET,
-}
-LINE = 64  # bytes of a cache line
 CAPABILITIES = Capabilities(
     activations=frozenset(codes.ACTIVATIONS),
     losses=frozenset(codes.LOSSES),
@@ -39,14 +32,6 @@ CAPABILITIES = Capabilities(
 )
 EVALUATION_BATCH = 256
 MAX_THREADS = 8  # beyond, the partial sums of these sizes cost more than the cores give
-
-
-def aligned(n: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros that begin on a cache line."""
-    itemsize = np.dtype(dtype).itemsize
-    raw = np.zeros(n + LINE // itemsize, dtype)
-    shift = (-raw.ctypes.data % LINE) // itemsize
-    return raw[shift : shift + n]
 
 
 class RateEngine:

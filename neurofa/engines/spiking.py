@@ -1,6 +1,5 @@
 """The event-driven spiking engine: a Plan as spiking neurons with error neurons, run by the kernels."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 
@@ -26,9 +25,9 @@ from ..spec import Feedback, Optimiser, Spiking
 from ..spec.errors import require
 from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
-from .base import Capabilities, put_back, require_sizes, require_supported
+from .base import FOLLOWS, Capabilities, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
-from .learner import FOLLOWS, Shared, after_of, as_samples, new_learner, perturbed_of
+from .learner import Shared, after_of, as_samples, new_learner, perturbed_of
 
 CAPABILITIES = Capabilities(
     activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
@@ -143,8 +142,8 @@ class SpikingEngine:
 
     def set_rates(self, rates: tuple[float, ...]) -> None:
         """Write the learning rate of each layer."""
-        if self.plan.constraint and self.plan.constraint.hardware.learning.rate_power_of_two:
-            rates = tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
+        if self.plan.constraint is not None:
+            rates = self.plan.constraint.hardware.learning.rates(rates)
         for q, connection in enumerate(self.shared.circuit.connections):
             index = int(connection.name.split(".")[1])
             self.shared.rate[q] = rates[index]

@@ -6,7 +6,8 @@ from ..kernels import circuit as codes
 from ..kernels.circuit import Cells
 from ..kernels.plasticity import NEVER, Synapses
 from ..kernels.storing import DRAW_COLUMNS, EXACT, KEY, LEVEL_COLUMNS, SEND_KEY
-from .circuits import Built, aligned
+from .circuits import Built
+from .memory import aligned
 
 
 def new_draw(key: int, send_key: int) -> np.ndarray:

@@ -242,6 +242,12 @@ class Learning:
             f"learning every_ticks is {self.every_ticks}; it must be at most {MAX_TICKS}, the longest presentation",
         )
 
+    def rates(self, rates: tuple[float, ...]) -> tuple[float, ...]:
+        """Learning rates as the chip has them."""
+        if not self.rate_power_of_two:
+            return rates
+        return tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
+
 
 @dataclass(frozen=True)
 class Energy:
