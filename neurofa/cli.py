@@ -1,8 +1,11 @@
 """The command line. Commands import what they need when they run, so that help comes at once."""
 
+import atexit
+import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -345,6 +348,9 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A name of `neurofa data
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit 0 on success, 2 on bad input, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
+    interrupted: list[int] = []
+    if arguments is None:
+        atexit.register(_leave, interrupted)  # before all else, so that it runs after all else
     try:
         code = app(args=arguments, standalone_mode=False)
     except InputError as error:
@@ -369,7 +375,20 @@ def main(arguments: list[str] | None = None) -> None:
         given = sys.argv[1:] if arguments is None else arguments
         kept = "; the work up to the last whole epoch is saved, --resume goes on" if given[:1] in RESUMABLE else ""
         print(f"interrupted{kept}", file=sys.stderr)
+        interrupted.append(code)
     sys.exit(code or 0)
+
+
+def _leave(interrupted: list[int]) -> None:
+    """Exit with the status of an interruption.
+
+    Python ends by a signal where KeyboardInterrupt came through text that was executed, as when Numba compiles.
+    """
+    if interrupted:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(interrupted[0])
 
 
 def _wording(error: Exception) -> str:

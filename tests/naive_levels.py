@@ -131,4 +131,4 @@ class Grid:
 
 def unit(levels, m):
     """Unit of an array whose largest magnitude is m; of one that is all zero as if it were 1."""
-    return smallest_power(levels.headroom * (m or 1.0) / levels.highest)
+    return smallest_power((1 - 2.0**-20) * levels.headroom * (m or 1.0) / levels.highest)

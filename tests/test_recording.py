@@ -269,7 +269,7 @@ def test_circuits_that_do_not_fit_together():
     refused(lambda: simulated(nf.Connection("in", "n", W), nf.Connection("in", "n", W)), "in->n", "rename")
     refused(lambda: simulated(populations=(one, one)), "in", "rename")
     for delay_ms in (0.0, 0.4, 256.0):
-        refused(lambda d=delay_ms: simulated(nf.Connection("in", "n", W, delay_ms=d)), "'in->n'", "1 to 255")
+        refused(lambda d=delay_ms: simulated(nf.Connection("in", "n", W, delay_ms=d)), "'in->n'", "delay")
     for rate in (-0.1, np.nan, np.inf):
         refused(lambda r=rate: nf.Connection("in", "n", W, learning_rate=r), "'in->n'", "learning_rate")
     for wrong in (

@@ -68,17 +68,19 @@ def test_two_epochs_and_two_more_are_four(case, tmp_path):
 
 def test_an_augmentation_without_a_name_is_not_resumed(tmp_path):
     network, data = network_for(BP, (12, 7, 2)), images()
-    nf.train(network, BP, data, epochs=1, out=tmp_path, augment=lambda x, rng: x)
+    options = {"training": protocol(epochs=1, **ADAM), "out": tmp_path}
+    nf.train(network, BP, data, augment=lambda x, rng: x, **options)
     with pytest.raises(InputError, match="augment is a lambda"):
-        nf.train(network, BP, data, epochs=2, out=tmp_path, resume=True, augment=lambda x, rng: 0 * x)
+        nf.train(network, BP, data, resume=True, augment=lambda x, rng: 0 * x, **options)
     assert gaussian_noise(0.3).__qualname__ != gaussian_noise(0.30000001).__qualname__
 
 
 def test_a_run_that_is_further_than_asked_for_is_not_resumed(tmp_path):
     network, data = network_for(BP, (12, 7, 2)), images()
-    nf.train(network, BP, data, epochs=2, out=tmp_path)
+    options = {"training": protocol(epochs=2, **ADAM), "out": tmp_path}
+    nf.train(network, BP, data, **options)
     with pytest.raises(InputError, match="has 2 epochs, more than the 1 that are asked for"):
-        nf.train(network, BP, data, epochs=1, out=tmp_path, resume=True)
+        nf.train(network, BP, data, epochs=1, resume=True, **options)
     assert recorded_epochs(tmp_path) == 2
 
 

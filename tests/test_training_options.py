@@ -248,6 +248,9 @@ def test_a_single_output_learns_two_classes():
 # ---------------------------------------------------------------------------- augmentation of one's own
 
 
+ONLINE = nf.Training(epochs=2, batch_size=1, learning_rate=1e-4, optimiser="sgd")
+
+
 def in_unit_interval(network):
     """Data that spikes can take."""
     data = data_for(network, 24)
@@ -278,7 +281,7 @@ def test_what_an_augmentation_returns_is_trained_on():
 def test_an_augmentation_that_returns_something_else(augment, part, mode):
     network = network_for(DFA, SIZES)
     with pytest.raises(InputError) as caught:
-        nf.train(network, DFA, in_unit_interval(network), mode, epochs=1, augment=augment)
+        nf.train(network, DFA, in_unit_interval(network), mode, training=ONLINE, augment=augment)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -294,5 +297,5 @@ def test_an_augmentation_that_writes_the_same_array_again_is_looked_at_again():
         return buffer
 
     with pytest.raises(InputError, match=r"inputs .*\[0, 1\]"):
-        nf.train(network, DFA, data, "spiking", epochs=2, augment=augment)
+        nf.train(network, DFA, data, "spiking", training=ONLINE, augment=augment)
     assert len(calls) == 2

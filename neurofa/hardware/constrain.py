@@ -13,6 +13,7 @@ from ..spec.seeds import streams
 from .fit import fit, require_hardware
 
 THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
+ALMOST = 1 - 2.0**-20  # the last bits of a computed magnitude, such as a pseudoinverse's, must not double a unit
 
 
 def constrain(
@@ -113,7 +114,7 @@ def _largest(values: np.ndarray) -> float:
 
 def grid_of(levels: Levels, largest: float, minimum: float = -math.inf) -> Grid:
     """Levels in the units of an array whose largest initial magnitude is `largest`, from the first above `minimum`."""
-    unit = power_of_two(levels.headroom * largest / levels.highest)
+    unit = power_of_two(ALMOST * levels.headroom * largest / levels.highest)
     origin, step = unit * levels.lowest, unit * levels.step
     return Grid(origin, step, _first_level(origin, step, minimum), unit * levels.highest, levels.rounding)
 
