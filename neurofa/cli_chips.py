@@ -100,13 +100,17 @@ def _show_placement(name: str, model: str, rule: str | None) -> None:
         source, counted = of_checkpoint(Path(model)), operations_of(Path(model))
         network, spiking, own = source.network, source.spiking, source.rule
         rule, missing = own.name or "its rule", "this run counted none, as runs in mode spiking do"
+        if chip.learning.on_chip and source.hardware != chip:
+            was = f"on {source.hardware.name}" if source.hardware else "in full precision"
+            typer.echo(f"note: this run learned {was}; on {chip.name} it would do other operations", err=True)
     else:
         rule = rule or "dfa"
         described, learning = load_model(model), named(rule)
         network, _, own = described.for_rule(learning)
         spiking = described.spiking_for(learning)
+        under = f" --hardware {name}" if chip.learning.on_chip else ""
         missing = (
-            f"counted in a run; `neurofa train {model} --mode spiking --rule {rule} --out RUN`, then "
+            f"counted in a run; `neurofa train {model} --mode spiking --rule {rule}{under} --out RUN`, then "
             f"`neurofa hardware {name} --model RUN`"
         )
     plan = lower(network, own)

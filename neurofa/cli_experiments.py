@@ -31,9 +31,13 @@ def list_all() -> None:
     show_table(rows)
 
 
-@experiments_app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@experiments_app.command(
+    "run",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
 def run_one(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `neurofa experiments list`.")]
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A name of `neurofa experiments list`; NAME --help shows its options.")],
 ) -> None:
     """Run an experiment or go on with it, with the script's options: --quick, --full, --seeds, --workers and others.
 
@@ -41,6 +45,9 @@ def run_one(
     """
     from .experiments.scripts import load_script
 
+    if name in ("--help", "-h"):  # without the name of a script, which has the options
+        typer.echo(context.get_help())
+        return
     process = subprocess.Popen([sys.executable, str(load_script(name).path), *context.args])
     try:
         code = process.wait()
@@ -62,9 +69,11 @@ def report_all(
     """
     from .experiments.report import report
     from .experiments.scripts import results_folder, scripts_folder
+    from .spec.errors import require
 
     usual = results_folder()
     folder = results or usual
+    require(results is None or folder.is_dir(), f"there is no folder {str(folder)!r}; name one with tables of results")
     own = results is None and folder.parent == scripts_folder()  # in a checkout
     scoreboard = (folder.parent if own else folder) / "RESULTS.md"
     gallery = folder.parents[1] / "docs" / "gallery.md" if own else folder / "gallery.md"

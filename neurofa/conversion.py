@@ -33,7 +33,7 @@ TICKS = 64
 CALIBRATION_SAMPLES = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conversion:
     """A trained rate network on spikes, and what that costs.
 
@@ -60,6 +60,9 @@ class Conversion:
     spiking_error: float
     correlation: ActivityAgreement
     samples: int
+
+    def __repr__(self) -> str:
+        return f"Conversion(test error {self.rate_error:.4g} in rates, {self.spiking_error:.4g} on spikes)"
 
 
 def check_convertible(network: Network) -> None:

@@ -34,7 +34,7 @@ def observe(
     spiking: Spiking | None = None,
     hardware: Hardware | str | None = None,
     learn: bool = True,
-    record: Sequence[Record] | None = None,
+    record: Record | Sequence[Record] | None = None,
     seed: int = 0,
 ) -> Recording:
     """Show samples one after the other, and record.
@@ -77,6 +77,7 @@ def observe(
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
         given = {key: value for key, value in given.items() if not key.endswith(".B")}
     x, y = as_batch(network, x, y)
+    wanted = [record] if isinstance(record, Record) else list(record or ())
     double = bool(given) and all(np.asarray(value).dtype == np.float64 for value in given.values())
     if params is not None and not learn:
         plan = freeze(network, rule, params)
@@ -91,11 +92,10 @@ def observe(
         f"rule {rule.name!r} learns after a presentation, from its loss; observe it with learn=False",
     )
     require(
-        learn or not any(r.variable == "drive" for r in record or ()),
+        learn or not any(r.variable == "drive" for r in wanted),
         "the low-passed drive is followed only while a network learns; observe it with learn=True",
     )
-    names = engine.shared.circuit.names
-    records = [Record("spikes", name) for name in names] if record is None else list(record)
+    records = [Record("spikes", name) for name in engine.shared.circuit.names] if record is None else wanted
     return _record(engine, x, y, learn, records)
 
 

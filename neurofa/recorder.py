@@ -57,7 +57,8 @@ class Recorder:
         If a record names what is not there or the same as another, or the traces would take more than `MAX_BYTES`.
     """
 
-    def __init__(self, circuit: Circuit, built: Built, records: Sequence[Record], n_ticks: int) -> None:
+    def __init__(self, circuit: Circuit, built: Built, records: Record | Sequence[Record], n_ticks: int) -> None:
+        records = [records] if isinstance(records, Record) else list(records)
         self.circuit, self.built, self.taken = circuit, built, []
         self.spikes: dict[str, np.ndarray] = {}  # units by population
         total = 0

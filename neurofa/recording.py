@@ -10,7 +10,7 @@ from .spec.errors import require, require_choice
 VARIABLES = ("v", "modulator", "drive", "threshold", "current", "weights")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A variable of some units over time.
 
@@ -44,8 +44,11 @@ class Trace:
         require(not len(self.units) or self.units.min() >= 0, "trace units hold a negative index; count units from 0")
         require(bool((np.diff(self.ticks) > 0).all()), "trace ticks do not ascend; give each tick once, in order")
 
+    def __repr__(self) -> str:
+        return f"Trace({len(self.ticks)} ticks, {len(self.units)} units)"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """Events and traces of a run. A tick t is the time t * dt_ms since the recording began.
 
@@ -110,6 +113,12 @@ class Recording:
             len(self.labels) in (0, len(self.onsets)),
             f"recording has {len(self.labels)} labels for {len(self.onsets)} onsets; give one for each, or none",
         )
+
+    def __repr__(self) -> str:
+        events = [f"{len(ticks)} spikes of {name!r}" for name, (ticks, _) in self.spikes.items()]
+        events += [f"{len(ticks)} error events of {name!r}" for name, (ticks, _, _) in self.errors.items()]
+        events += [f"{variable} of {name!r}" for variable, name in self.traces]
+        return f"Recording({self.duration_ms:g} ms: {', '.join(events) or 'nothing'})"
 
     @property
     def duration_ms(self) -> float:

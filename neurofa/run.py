@@ -13,7 +13,7 @@ from .io.data import Data
 from .io.results import environment
 from .rules import PRESETS, Params, freeze
 from .spec import Hardware, Model, Network, Rule, Spiking, Training
-from .spec.errors import InputError, require, require_choice
+from .spec.errors import InputError, require, require_choice, require_kind
 from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, check_data, threads_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKPOINT", "MODES", "Diverged", "Progress", "Run", "train", "updates"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """What a training run leaves.
 
@@ -57,6 +57,13 @@ class Run:
     mode: str
     seed: int
     hardware: str = ""
+
+    def __repr__(self) -> str:
+        under = f" on {self.hardware}" if self.hardware else ""
+        return (
+            f"Run({self.rule.name or 'a rule'} in {self.mode} mode{under}, seed {self.seed}: test error "
+            f"{self.test_error:.4g} after {self.history.sizes['epoch']} epochs, {self.seconds:.1f} s)"
+        )
 
 
 def updates(
@@ -149,6 +156,7 @@ def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
         If there are none, or they do not fit the network.
     """
     x, y = np.atleast_1d(x), np.atleast_1d(y)
+    x = x[np.newaxis] if x.shape == (net.inputs,) and len(y) == 1 else x  # one sample
     require(len(x) > 0 and len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
     batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
     check_data(net, batch)
@@ -217,7 +225,7 @@ def train(
     hardware: Hardware | str | None = None,
     params: Mapping[str, np.ndarray] | None = None,
     probe_every: int | None = None,
-    augment: "tuple[str, ...] | Augmenter | None" = None,
+    augment: "str | tuple[str, ...] | Augmenter | None" = None,
     threads: int | None = None,
     brian_target: str = "auto",
     out: str | Path | None = None,
@@ -250,7 +258,8 @@ def train(
         A profile of `neurofa hardware` (a name or a file), or an `nf.Hardware`: the network learns under its
         constraints, as docs/hardware.md says.
     params
-        Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`.
+        Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`. Those that
+        another run left will do; the optimiser and the order of samples begin anew.
     probe_every
         Updates between two probes; after each epoch if None, never if 0.
     augment
@@ -292,6 +301,8 @@ def train(
     """
     require_mode(mode)
     require_kinds(net, rule, data)
+    require_kind("training", training, Training, optional=True)
+    require_kind("spiking", spiking, Spiking, optional=True)
     model = net if isinstance(net, Model) else Model(net)
     require_known_rules(model, rule)
     network, protocol, rule = model.for_rule(rule)
@@ -299,6 +310,9 @@ def train(
     protocol = training or (protocol if mode == "rate" else chosen.training)
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
+    ridge = rule.perturbation is not None and rule.perturbation.estimator == "ridge"
+    if protocol.epochs == 0 and ridge and params is not None:  # no regression begins that B would be the end of
+        params = {key: value for key, value in params.items() if not key.endswith(".B")}
     chip = as_hardware(hardware, mode, protocol.epochs)
     folder = Path(out) if out is not None else None
     require(not resume or folder is not None, "resume needs the folder of the run to go on with; give out")
@@ -312,7 +326,7 @@ def train(
         network, protocol, rule, data,
         mode=mode, spiking=chosen if mode == "rate" else replace(chosen, training=protocol),
         hardware=chip, seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
-        brian_target=brian_target, augment=model.data.augment if augment is None else augment,
+        brian_target=brian_target, augment=_augmentation(model.data.augment if augment is None else augment),
     )  # fmt: skip
     if folder is not None:
         try:
@@ -326,6 +340,11 @@ def train(
             (folder / name).unlink(missing_ok=True)  # of the run that is overwritten
     trainer.run(progress)
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
+
+
+def _augmentation(given: "str | tuple[str, ...] | Augmenter") -> "tuple[str, ...] | Augmenter":
+    """Names of augmentations, of which a single one may stand alone, or a function."""
+    return (given,) if isinstance(given, str) else given
 
 
 def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attributes: Mapping[str, Any]) -> Run:

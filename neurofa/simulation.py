@@ -87,7 +87,7 @@ class Simulation:
         self,
         duration_ms: float,
         events: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]] | None = None,
-        record: Sequence[Record] = (),
+        record: Record | Sequence[Record] = (),
     ) -> Recording:
         """Go on for a while.
 
@@ -98,7 +98,7 @@ class Simulation:
         events
             For external populations: ticks (counted from the start of this run) and units.
         record
-            What to record.
+            What to record: one or several.
 
         Returns
         -------

@@ -12,7 +12,7 @@ from ..kernels import circuit as codes
 from ..kernels.circuit import Circuit as Tables
 from ..rules import Integers
 from ..spec import Neuron, PostFactor
-from ..spec.errors import InputError, require
+from ..spec.errors import InputError, require, require_kind
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
 from .memory import aligned
 
@@ -54,6 +54,8 @@ class Population:
     integers: Integers | None = None
 
     def __post_init__(self) -> None:
+        require_kind(f"population {self.name!r} neuron", self.neuron, Neuron, optional=True)
+        require_kind(f"population {self.name!r} post", self.post, PostFactor)
         require(
             isinstance(self.size, Integral) and self.size >= 1,
             f"population {self.name!r} has size {self.size!r}; it must be a whole number of at least 1",

@@ -15,7 +15,7 @@ from ..io.descriptions import read_texts
 from ..rules import Params, Plan, lower, named, with_basis
 from ..spec import Hardware, Model, Network, Rule, Spiking
 from ..spec.errors import require, require_choice
-from ..trainer import CHECKPOINT
+from ..trainer import CHECKPOINT, check_data
 from .chips import write_weights
 from .nir_networks import beyond_nir, write_nir
 
@@ -166,6 +166,7 @@ def _write_script(
 
     require(data is not None, "a script for Brian2 shows samples; give data")
     assert data is not None
+    check_data(found.network, data)
     require(
         1 <= samples <= len(data.x_train),
         f"samples is {samples}; {data.name} has 1 to {len(data.x_train)} for training",

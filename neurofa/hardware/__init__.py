@@ -1,5 +1,6 @@
 """Chips: profiles with the source of every number, what fits on them, and what a network costs there."""
 
+from ..spec import Energy, Hardware, Learning, Levels, Limits, Neurons, State, Trace
 from .constrain import constrain
 from .costs import Costs, Estimate, Memory, costs, costs_table
 from .fit import Placement, PopulationPlacement, fit
@@ -7,12 +8,20 @@ from .profiles import Fact, Profile, load_profile, profile_names, provenance, re
 
 __all__ = [
     "Costs",
+    "Energy",
     "Estimate",
     "Fact",
+    "Hardware",
+    "Learning",
+    "Levels",
+    "Limits",
     "Memory",
+    "Neurons",
     "Placement",
     "PopulationPlacement",
     "Profile",
+    "State",
+    "Trace",
     "constrain",
     "costs",
     "costs_table",

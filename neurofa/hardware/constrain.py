@@ -272,11 +272,13 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
         who = f"population 'layers.{index}'"
         require(
             neuron.model in has.models,
-            f"{who} has neuron model {neuron.model!r}, but {chip} has only {', '.join(has.models)}; set neuron model",
+            f"{who} has neuron model {neuron.model!r}, but {chip} has only {', '.join(has.models)}; set neuron model "
+            f'(in a model file: [spiking.neuron] model = "{has.models[0]}")',
         )
         require(
             neuron.reset in has.resets,
-            f"{who} has reset {neuron.reset!r}, but {chip} has only {', '.join(has.resets)}; set neuron reset",
+            f"{who} has reset {neuron.reset!r}, but {chip} has only {', '.join(has.resets)}; set neuron reset "
+            f'(in a model file: [spiking.neuron] reset = "{has.resets[0]}")',
         )
         require(
             neuron.v_reset == 0 or has.resets != ("zero",),

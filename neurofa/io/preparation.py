@@ -188,6 +188,8 @@ def normalise(data: Data, kind: str, *, copy: bool = True) -> Data:
 def rescale(data: Data, scale: tuple[float, float], *, copy: bool = True) -> Data:
     """Map the smallest and the largest input of the training set to two values, and all others in proportion.
 
+    What lies beyond these two in the other sets is clipped, as the note of the result says.
+
     Parameters
     ----------
     data
@@ -200,20 +202,23 @@ def rescale(data: Data, scale: tuple[float, float], *, copy: bool = True) -> Dat
     lowest, highest = float(data.x_train.min()), float(data.x_train.max())
     require(lowest < highest, f"all inputs of {data.name} are {lowest:g}, which no scale can spread; leave scale out")
     factor = (scale[1] - scale[0]) / (highest - lowest)
-    parts = {}
+    parts, beyond = {}, 0
     for part in ("train", "validation", "test"):
         values = getattr(data, f"x_{part}")
+        beyond += int(np.count_nonzero((values < lowest) | (values > highest)))
         if copy:
             values = values.copy()
         values -= np.float32(lowest)
         values *= np.float32(factor)
         values += np.float32(scale[0])
+        np.clip(values, np.float32(scale[0]), np.float32(scale[1]), out=values)  # the last bit of the ends, too
         parts[f"x_{part}"] = values
         if _reconstructs(data, part):
             parts[f"y_{part}"] = values
     deviation = np.full(data.features, 1 / factor, np.float32)
     mean = np.full(data.features, lowest - scale[0] / factor, np.float32)
-    return replace(data, **parts, input_mean=mean, input_deviation=deviation)
+    note = _note(data, f"{beyond} test and validation inputs clipped to {scale[0]:g} ... {scale[1]:g}")
+    return replace(data, **parts, input_mean=mean, input_deviation=deviation, note=note if beyond else data.note)
 
 
 def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

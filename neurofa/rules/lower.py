@@ -130,16 +130,21 @@ def lower(
     for layer, source in feedback_keys(network, rule).items():
         key = f"layers.{layer}.B"
         B, basis = initial(feedback, network, values, source, layer, rng)
-        if key in given:
+        if key in given and follow in ("fixed", "offset", "learned"):
             B = fitted(key, given[key], B.shape, "float64")
             require(
                 rule.perturbation is None or rule.perturbation.estimator != "ridge",
                 f"{key} is found by ridge regression under rule {rule.name!r}, from nothing; leave it out",
             )
             basis = None if follow != "offset" else B - values[f"layers.{source}.W"].T
+        elif key in given:  # it must be what W says, with magnitudes of its own where there are any
+            own = fitted(key, given[key], B.shape, precision)
+            if basis is not None:
+                basis = np.where(own == 0, basis, np.abs(own))
+                B = derive(feedback, values, source, layer, basis)
             require(
-                follow in ("fixed", "offset", "learned"),
-                f"{key} follows from W under rule {rule.name!r}; leave it out of the initial parameters",
+                bool(np.allclose(own, B, rtol=1e-3, atol=1e-3 * float(np.abs(B).max(initial=0)))),
+                f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the parameters",
             )
         if feedback.source == "perturbation" and rule.perturbation and rule.perturbation.estimator == "ridge":
             B = np.zeros_like(B)  # the regression has seen nothing yet

@@ -58,7 +58,7 @@ class FeedbackProjection:
     redraw: Init | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A network under a rule: projections, feedback, signal, refresh policy, initial parameters.
 
@@ -96,6 +96,10 @@ class Plan:
     task: str
     params: Params
     constraint: Constraint | None = None
+
+    def __repr__(self) -> str:
+        under = f", on {self.constraint.hardware.label}" if self.constraint else ""
+        return f"Plan({'-'.join(map(str, self.sizes))}, {self.signal}/{self.route}, {self.dtype}{under})"
 
     @property
     def sizes(self) -> tuple[int, ...]:

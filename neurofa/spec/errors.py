@@ -26,6 +26,12 @@ def require_whole(what: str, owner: object, *names: str) -> None:
         require(whole, f"{what} {name} is {value!r}; it must be a whole number")
 
 
+def require_kind(what: str, value: object, kind: type, *, optional: bool = False) -> None:
+    """Raise `InputError` unless `value` is of a kind, or None where it may be left out."""
+    fits = isinstance(value, kind) or (optional and value is None)
+    require(fits, f"{what} is {value!r}; give an instance of {kind.__name__}{', or None' if optional else ''}")
+
+
 def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: str = "") -> None:
     """Raise `InputError` unless `value` is one of `allowed`, with the nearest name as a hint.
 

@@ -6,7 +6,7 @@ What each field means for a network is set down in docs/hardware.md, which is no
 import math
 from dataclasses import dataclass, field
 
-from .errors import require, require_choice, require_whole
+from .errors import require, require_choice, require_kind, require_whole
 from .rule import STRICT
 from .spiking import MAX_DELAY_TICKS, MAX_TICKS, NEURONS, RESETS
 
@@ -308,6 +308,10 @@ class Hardware:
 
     def __post_init__(self) -> None:
         require(self.name.strip() != "", "hardware name is empty; give it one")
+        kinds: dict[str, type] = {**dict.fromkeys(("weights", "feedback", "modulators"), Levels), "traces": Trace}
+        kinds |= {"state": State, "neurons": Neurons, "limits": Limits, "learning": Learning, "energy": Energy}
+        for name, kind in kinds.items():
+            require_kind(f"hardware {name}", getattr(self, name), kind, optional=kind in (Levels, Trace, State))
         require(
             self.weights is not None or not self.learning.shadow,
             f"hardware {self.name!r} has weights in full precision, which need no shadow; give levels or leave it out",

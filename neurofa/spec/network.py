@@ -1,6 +1,7 @@
 """What a fully-connected network is: layers with their activations and initialisers, a loss, a task."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -237,8 +238,8 @@ class Network:
         >>> nf.Network.dense((784, 500, 10)).sizes
         (784, 500, 10)
         """
-        if len(sizes) < 2:
-            raise InputError(f"sizes is {sizes}; give at least the input and the output width")
+        if not isinstance(sizes, Sequence) or len(sizes) < 2:
+            raise InputError(f"sizes is {sizes!r}; give at least the input and the output width, as in (784, 500, 10)")
         layers = [Layer(n, hidden, **layer) for n in sizes[1:-1]]  # type: ignore[arg-type]
         last = Layer(sizes[-1], output, **layer)  # type: ignore[arg-type]
         if output_init is not None:

@@ -6,7 +6,7 @@ What each field does in a tick is set down in docs/spiking.md, which is normativ
 import math
 from dataclasses import dataclass, field
 
-from .errors import require, require_choice
+from .errors import require, require_choice, require_kind
 from .rule import STRICT
 from .training import Optimiser, Training, by_layer
 
@@ -262,7 +262,12 @@ class Spiking:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delay_ms", by_layer(self.delay_ms))
+        object.__setattr__(self, "delay_ms", by_layer("spiking delay_ms", self.delay_ms))
+        for name, kind in (("encoder", Encoder), ("neuron", Neuron), ("output_neuron", Neuron), ("post", PostFactor)):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, kind(getattr(self, name)))
+            require_kind(f"spiking {name}", getattr(self, name), kind, optional=name == "output_neuron")
+        require_kind("spiking training", self.training, Training)
         for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
             _positive(f"spiking {name}", getattr(self, name))
         for name in ("tau_mod_ms", "tau_pre_ms"):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from .errors import InputError, require, require_choice, require_whole
 from .rule import STRICT
@@ -14,9 +15,12 @@ NORMALISATIONS = ("none", "zscore", "channel", "centred")
 AUGMENTATIONS = ("flip", "elastic")
 
 
-def by_layer(value: float | Sequence[float]) -> float | tuple[float, ...]:
+def by_layer(what: str, value: float | Sequence[float]) -> float | tuple[float, ...]:
     """A value for all layers, or one for each as a tuple: a list or an array will do."""
-    return tuple(value) if isinstance(value, Iterable) else value
+    values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    for one in values:
+        require(isinstance(one, Real), f"{what} is {value!r}; give a number for all layers, or one for each")
+    return values if isinstance(value, Iterable) else value
 
 
 def for_layers(what: str, value: float | tuple[float, ...], n_layers: int) -> tuple[float, ...]:
@@ -60,7 +64,7 @@ class Optimiser:
 
     def __post_init__(self) -> None:
         require_choice("optimiser", self.kind, OPTIMISERS)
-        object.__setattr__(self, "epsilon", by_layer(self.epsilon))
+        object.__setattr__(self, "epsilon", by_layer("optimiser epsilon", self.epsilon))
         for name in ("momentum", "beta1", "beta2", "alpha"):
             value = getattr(self, name)
             require(0 <= value < 1, f"optimiser {name} is {value}; it must be in [0, 1)")
@@ -149,7 +153,7 @@ class Training:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", Optimiser.of(self.optimiser))
-        object.__setattr__(self, "learning_rate", by_layer(self.learning_rate))
+        object.__setattr__(self, "learning_rate", by_layer("training learning_rate", self.learning_rate))
         require_whole("training", self, "epochs", "batch_size", "early_stopping", "report_last")
         require(self.epochs >= 0, f"training epochs is {self.epochs}; it must be at least 0")
         require(self.batch_size >= 0, f"training batch_size is {self.batch_size}; use 1 or more, or 0 for all samples")
