@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
+    from .evaluation import Score, evaluate, load_run, predict
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
@@ -58,6 +59,7 @@ _HOME = {
     **dict.fromkeys(("Run", "train", "updates"), "run"),
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
+    **dict.fromkeys(("Score", "evaluate", "load_run", "predict"), "evaluation"),
     "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
     "observe": "observation",
     "Record": "recorder",
@@ -95,6 +97,7 @@ __all__ = [
     "Rule",
     "Run",
     "Schedule",
+    "Score",
     "Simulation",
     "Sparse",
     "Spiking",
@@ -103,14 +106,17 @@ __all__ = [
     "agreement",
     "analysis",
     "convert",
+    "evaluate",
     "exchange",
     "hardware",
     "load_data",
     "load_model",
+    "load_run",
     "lower",
     "normalised",
     "observe",
     "plot",
+    "predict",
     "rules",
     "spec",
     "train",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray
 
     from .compare import Comparison
+    from .spec import Model, Rule
     from .trainer import Progress
 
 # typer has its own copy of click in some versions and click itself in others: these are the ones it raises
@@ -92,12 +93,12 @@ def train(
 
     Example: neurofa train digits --rule drtp --epochs 10 --out runs/drtp
     """
-    from .compare import final_note, with_data
+    from .compare import with_data
     from .io.config import load_model
     from .io.datasets import load_data
     from .io.results import write_results
     from .rules import named
-    from .run import as_hardware, require_mode
+    from .run import Diverged, as_hardware, require_mode
     from .run import train as run_training
     from .terminal import reporting
     from .trainer import CHECKPOINT, RESULTS
@@ -106,18 +107,22 @@ def train(
     described, learning = with_data(load_model(model), data), named(rule)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
     kind += f"-{Path(hardware).stem}" if hardware else ""
-    folder = out or Path("neurofa-runs") / f"{Path(model).name.removesuffix('.toml')}-{kind}-{seed}"
-    _check_folder(folder, CHECKPOINT, resume, overwrite)
+    what = Path(model).name.removesuffix(".toml") + (f"-{Path(data).stem}" if data else "")
+    folder = out or Path("neurofa-runs") / f"{what}-{kind}-{seed}"
     loaded = load_data(described.data, seed=seed)
+    _check_folder(folder, CHECKPOINT, resume, overwrite)
     if as_hardware(hardware, mode) and mode == "rate":
         typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
-    with reporting(1, _opening(folder, out)) as reporter:
-        run = run_training(
-            described, learning, loaded, mode, seed, hardware=hardware,
-            epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
-            brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
-        )  # fmt: skip
-    run.history.attrs["final"] = final_note(described, [run])
+    try:
+        with reporting(1, _opening(folder, out)) as reporter:
+            run = run_training(
+                described, learning, loaded, mode, seed, hardware=hardware,
+                epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
+                brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
+            )  # fmt: skip
+    except (KeyboardInterrupt, Diverged):
+        _leave_history(folder, rule)
+        raise
     write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)
     typer.echo(f"{folder}: {CHECKPOINT}, {RESULTS}{figures}")
@@ -128,6 +133,17 @@ def train(
     typer.echo(
         f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
     )
+
+
+def _leave_history(folder: Path, rule: str) -> None:
+    """Results and figure of a run that ended before its time, as far as it came."""
+    from .evaluation import load_run
+    from .io.results import write_results
+    from .trainer import CHECKPOINT, RESULTS
+
+    if (folder / CHECKPOINT).exists() and (history := load_run(folder).history).sizes["epoch"]:
+        write_results(folder / RESULTS, history)
+        _train_figures(history, rule, folder)
 
 
 def _train_figures(history: "xarray.Dataset", rule: str, folder: Path) -> str:
@@ -189,11 +205,11 @@ def compare(
     from .compare import compare as run_comparison
     from .io.config import load_model
     from .io.datasets import load_data
-    from .rules import PRESETS, all_named
+    from .rules import all_named
     from .terminal import reporting
 
     described = with_data(load_model(model), data)
-    chosen = all_named(PRESETS if rules == "all" else [name.strip() for name in rules.split(",")])
+    chosen = all_named([name.strip() for name in rules.split(",")]) if rules != "all" else _fitting(described)
     usual = Path("neurofa-compare")
     folder = out or (_newest(usual, RUNS) if resume else _unused(usual))
     _check_folder(folder, RUNS, resume, overwrite)
@@ -217,6 +233,20 @@ def compare(
         _complain(f"{name}: {message}")
     if comparison.diverged:
         raise typer.Exit(BAD_INPUT)
+
+
+def _fitting(model: "Model") -> "list[Rule]":
+    """The published rules that a model can have; why the others are left out goes to stderr."""
+    from .rules import PRESETS, check
+
+    fitting = []
+    for rule in PRESETS.values():
+        try:
+            check(model.for_rule(rule)[0], rule)
+            fitting.append(rule)
+        except InputError as error:
+            typer.echo(f"left out: {error}", err=True)
+    return fitting
 
 
 def _unused(folder: Path) -> Path:
@@ -283,14 +313,21 @@ def rules() -> None:
 
 
 @app.command()
-def models() -> None:
-    """List the bundled models.
+def models(
+    name: Annotated[str | None, typer.Argument(help="Print the file of this one, to begin your own from.")] = None,
+) -> None:
+    """List the bundled models, or print one's file.
 
-    Example: neurofa models
+    Example: neurofa models digits > mine.toml
     """
-    from .io.config import bundled_models, load_model
+    from .io.config import bundled_models, load_model, models_folder
+    from .spec.errors import require_choice
     from .terminal import show_table
 
+    if name is not None:
+        require_choice("model", name, bundled_models(), listed_by="see `neurofa models`")
+        typer.echo((models_folder() / f"{name}.toml").read_text(encoding="utf-8"), nl=False)
+        return
     show_table(
         [
             {

@@ -38,10 +38,10 @@ class Comparison:
 def compare(
     model: Model,
     rules: Sequence[Rule],
-    load: Callable[[int], Data],
+    load: Data | Callable[[int], Data],
     *,
-    modes: Sequence[str] = OWN_MODES,
-    seeds: Sequence[int] = (0, 1, 2),
+    modes: str | Sequence[str] = OWN_MODES,
+    seeds: int | Sequence[int] = 3,
     epochs: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -56,9 +56,10 @@ def compare(
     rules
         Presets or rules of your own, with different names.
     load
-        Gives the data for a seed.
+        The data, or a function that gives those for a seed.
     modes, seeds
-        What each rule is trained in and with; W and b are the same for all rules of a seed.
+        What each rule is trained in and with; W and b are the same for all rules of a seed. A number of seeds counts
+        from 0.
     epochs
         Takes the place of the protocol's.
     out
@@ -88,6 +89,7 @@ def compare(
     """
     from .rules import check
 
+    modes, seeds = [modes] if isinstance(modes, str) else modes, range(seeds) if isinstance(seeds, int) else seeds
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
     require(len(rules) > 0 and len(seeds) > 0, "there is nothing to compare; give at least one rule and one seed")
@@ -106,7 +108,7 @@ def compare(
     precision = model.spiking_for(rules[0]).training.precision
     with compiled_beside([mode for mode in modes[1:] if mode in OWN_MODES], precision) as compiling:
         for seed in seeds:
-            data = load(seed)
+            data = load if isinstance(load, Data) else load(seed)
             if not table:
                 _check_all(model, rules, modes, data)
             for mode in modes:
@@ -182,21 +184,6 @@ def _last_angle(history: "xarray.Dataset") -> float:
     return float(angles.mean()) if len(angles) else nan
 
 
-def final_note(model: Model, runs: Sequence[Run]) -> str:
-    """Which epochs the runs' `test_error` comes from, in words; empty if nothing was trained."""
-    notes = []
-    for run in runs:
-        training, epochs = model.for_rule(run.rule)[1], int(run.history.sizes["epoch"])
-        if run.mode != "rate":
-            training = model.spiking_for(run.rule).training
-        last = min(training.report_last, epochs)
-        if epochs and training.early_stopping is not None:
-            notes.append("best epoch")
-        elif epochs:
-            notes.append(f"mean of last {last} epochs" if last > 1 else "last epoch")
-    return " or ".join(dict.fromkeys(notes))
-
-
 def _joined(
     runs: Sequence[Run],
     between: Sequence["xarray.Dataset"],
@@ -225,7 +212,7 @@ def _joined(
         "data_note": data.note,
         "task": data.task,
         "epochs": int(results.sizes["epoch"]),
-        "final": final_note(model, runs),
+        "final": " or ".join(dict.fromkeys(run.history.attrs["final"] for run in runs if run.history.attrs["final"])),
     }
     if runs:
         attributes["threads"] = runs[0].history.attrs["threads"]

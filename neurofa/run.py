@@ -9,6 +9,7 @@ import numpy as np
 
 from .engines import MODES, new_engine
 from .hardware import constrain, load_profile
+from .history import History
 from .io.data import Data
 from .io.results import environment
 from .rules import PRESETS, Params, freeze
@@ -60,9 +61,10 @@ class Run:
 
     def __repr__(self) -> str:
         under = f" on {self.hardware}" if self.hardware else ""
+        of = self.history.attrs.get("final") or "untrained"
         return (
             f"Run({self.rule.name or 'a rule'} in {self.mode} mode{under}, seed {self.seed}: test error "
-            f"{self.test_error:.4g} after {self.history.sizes['epoch']} epochs, {self.seconds:.1f} s)"
+            f"{self.test_error:.4g}, {of} of {self.history.sizes['epoch']}, {self.seconds:.1f} s)"
         )
 
 
@@ -279,7 +281,8 @@ def train(
     overwrite
         Start afresh although `out` holds a checkpoint; refused otherwise.
     progress
-        Called with a `Progress` every 500 updates or earlier.
+        Called with a `Progress` every 500 updates or earlier, at the end of each epoch too: its ``params`` are the
+        parameters at that time, to be copied by who wants to follow them.
 
     Returns
     -------
@@ -347,6 +350,22 @@ def _augmentation(given: "str | tuple[str, ...] | Augmenter") -> "tuple[str, ...
     return (given,) if isinstance(given, str) else given
 
 
+def averaged(history: History, report_last: int, since_best: int = 0) -> float:
+    """The reported test error: mean of the last epochs, or that of the best one where `report_last` is 0."""
+    errors = history.rows["test_error"]
+    if not errors:
+        return float("nan")
+    return float(np.mean(errors[-report_last:])) if report_last else float(errors[-1 - since_best])
+
+
+def final_note(epochs: int, report_last: int) -> str:
+    """Which epochs the reported test error is of, in words (0 to report: the best); empty if nothing was trained."""
+    last = min(report_last, epochs)
+    if epochs and not report_last:
+        return "best epoch"
+    return "" if not epochs else f"mean of last {last} epochs" if last > 1 else "last epoch"
+
+
 def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attributes: Mapping[str, Any]) -> Run:
     """What a finished run leaves."""
     history, data, training = trainer.history, trainer.data, trainer.training
@@ -356,7 +375,7 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
     if stopped_early or not history.epochs:
         error = trainer.engine.evaluate(data.x_test, data.y_test)[1]
     else:
-        error = float(np.mean(history.rows["test_error"][-training.report_last :]))
+        error = averaged(history, training.report_last)
     synops = trainer.engine.synops_per_sample()
     hardware = chip.label if chip else ""
     about = {
@@ -368,6 +387,7 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
         "data_note": data.note,
         "task": data.task,
         "test_error": error,
+        "final": final_note(history.epochs, 0 if stopped_early else training.report_last),
         "seconds": trainer.seconds,
         "synops_per_sample": synops,
         "identity": trainer.identity,

@@ -4,7 +4,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Progress:
     fraction: float  # of the whole run
     train_error: float
     test_error: float
+    params: Mapping[str, np.ndarray] = field(repr=False)  # as they are now: copy what shall be kept
 
 
 def threads_of(folder: Path) -> int | None:
@@ -162,7 +163,7 @@ class Trainer:
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augment if callable(augment) else augmenter_for(data, augment, seed) if augment else None
-        self.mode, self.spiking = mode, spiking
+        self.mode, self.spiking, self.seed = mode, spiking, seed
         self.engine: Engine = new_engine(
             mode, self.plan, spiking, batch_size=self.batch, optimiser=training.optimiser, seed=seed, threads=threads,
             brian_target=brian_target,
@@ -242,7 +243,7 @@ class Trainer:
             self.engine.warm_up()
             begun = self.history.epochs
             if progress and begun < epochs:
-                progress(Progress(begun, epochs, begun / epochs, math.nan, math.nan))
+                progress(self._standing(begun, begun / epochs, math.nan, math.nan))
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
             while self.history.epochs < epochs and not self.stopped:
@@ -282,7 +283,7 @@ class Trainer:
                 seen = self.history.rows["test_error"]
                 done = (epoch + first / self.per_epoch) / self.training.epochs
                 so_far = min(n, first * self.batch)
-                progress(Progress(epoch, self.training.epochs, done, wrong / so_far, seen[-1] if seen else math.nan))
+                progress(self._standing(epoch, done, wrong / so_far, seen[-1] if seen else math.nan))
         self._require_finite(epoch, loss / n, rates)
         validation, test = engine.evaluate(*self.validation), engine.evaluate(*self.test)
         self.history.add_epoch(
@@ -301,7 +302,13 @@ class Trainer:
             else:
                 self.since_best += 1
         if progress:
-            progress(Progress(epoch + 1, self.training.epochs, (epoch + 1) / self.training.epochs, wrong / n, test[1]))
+            progress(self._standing(epoch + 1, (epoch + 1) / self.training.epochs, wrong / n, test[1]))
+
+    def _standing(self, epoch: int, fraction: float, train_error: float, test_error: float) -> Progress:
+        views = {key: value.view() for key, value in self.engine.params.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return Progress(epoch, self.training.epochs, fraction, train_error, test_error, views)
 
     def _altered(self, augment: Augmenter) -> np.ndarray:
         """The training inputs of an epoch; a function of the user's may return anything."""
@@ -342,6 +349,8 @@ class Trainer:
             "identity": self.identity,
             "rule": self.rule.name,
             "mode": self.mode,
+            "seed": self.seed,
+            "report_last": 0 if self.training.early_stopping is not None else self.training.report_last,
             "threads": self.engine.threads,
             "description": self._described(),
             "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],

@@ -115,10 +115,45 @@ def test_train_takes_its_options(small, tmp_path):
     assert "alignment_deg" not in history
 
 
+def test_the_mean_over_epochs_is_said_beside_the_last_one(small, tmp_path, capsys):
+    (tmp_path / "small.toml").write_text(SMALL + "report_last = 5\nlearning_rate = 0.05\n")
+    assert neurofa(*small) == 0
+    *_, said, last = capsys.readouterr().out.splitlines()
+    history = read_results(tmp_path / "out" / "results.nc")
+    assert said == f"test_error below: mean of last 2 epochs; after the last epoch {history.test_error.values[-1]:.6g}"
+    assert float(LAST_LINE.fullmatch(last)[1]) == pytest.approx(history.test_error.values.mean(), abs=1e-6)
+
+
+def test_a_model_names_its_data_as_its_folder_has_them(small, tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "own.toml").write_text(SMALL + '[data]\nname = "small.npz"\n')
+    assert neurofa("train", tmp_path / "own.toml", "--out", "run") == 0
+    (tmp_path / "small.npz").unlink()
+    assert neurofa("train", tmp_path / "own.toml", "--out", "other") == 2
+    assert f"{tmp_path / 'elsewhere' / 'small.npz'} does not exist" in capsys.readouterr().err
+
+
+def test_a_models_file_is_printed(tmp_path, capsys):
+    assert neurofa("models", "digits") == 0
+    (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
+    assert nf.load_model(tmp_path / "mine.toml") == nf.load_model("digits")
+    assert neurofa("models", "digit") == 2
+    assert "did you mean 'digits'?" in capsys.readouterr().err
+
+
+def test_all_rules_are_those_that_the_model_can_have(small, tmp_path, capsys):
+    arguments = ["compare", *small[1:], "--rules", "all", "--modes", "rate", "--seeds", 1, "--epochs", 1]
+    assert neurofa(*arguments) == 0
+    printed = capsys.readouterr()
+    assert "left out: rule 'mdfa' keeps W positive from layer 1 on" in printed.err
+    assert len((tmp_path / "out" / "table.csv").read_text().splitlines()) == len(PRESETS)  # a head, and all but one
+
+
 def test_a_run_that_overwrites_another_leaves_nothing_of_it(small, tmp_path, capsys):
     assert neurofa(*small) == 0
-    wild = (tmp_path / "small.toml").read_text() + "learning_rate = 1e30\n"
-    (tmp_path / "small.toml").write_text(wild)
+    wild = SMALL.replace("[training]", 'hidden = "identity"\noutput = "identity"\nloss = "mse"\n[training]')
+    (tmp_path / "small.toml").write_text(wild + 'optimiser = "sgd"\nlearning_rate = 1e9\n')
     assert neurofa(*small, "--overwrite") == 2
     assert "diverged" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == [CHECKPOINT]

@@ -14,6 +14,7 @@ from support import data_for, network_for, protocol, with_layer
 
 import neurofa as nf
 from neurofa.io.augment import gaussian_noise
+from neurofa.io.results import read_results
 from neurofa.rules import BP, FA, NODE_PERTURBATION, NP_FA, PRESETS
 from neurofa.run import CHECKPOINT
 from neurofa.spec import Feedback, InputError, Perturbation, Rule, Schedule
@@ -321,6 +322,10 @@ def test_kill_term_leaves_a_checkpoint_and_exit_status_130(long_run, tmp_path):
     assert "test_error" not in stdout
     assert stderr.strip().count("\n") == 0
     assert "--resume" in stderr
+    epochs = recorded_epochs(tmp_path / "out")
+    if epochs:  # what there is to see of it
+        assert read_results(tmp_path / "out" / "results.nc").sizes["epoch"] == epochs
+        assert (tmp_path / "out" / "curves.png").exists()
     whole, rest = resumed_in_process(tmp_path, 3)
     assert_equal_runs(rest, whole)
 

@@ -103,7 +103,11 @@ def load_model(path_or_name: str | os.PathLike[str]) -> Model:
         raise InputError(f"{where.label}: not a text file in UTF-8; give a model in TOML") from None
     except OSError as error:
         raise InputError(f"{where.label}: cannot be read: {error.strerror}") from None
-    return _model(table, where)
+    model = _model(table, where)
+    beside = path.parent / model.data.name  # a file of data may be named as the model's folder has it
+    if model.data.name.endswith(".npz") and not os.path.isfile(model.data.name) and os.path.isfile(beside):
+        model = dataclasses.replace(model, data=dataclasses.replace(model.data, name=str(beside)))
+    return model
 
 
 def dump_model(model: Model) -> str:

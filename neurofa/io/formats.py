@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -126,7 +127,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         archive = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path of the .npz file") from error
+        raise InputError(f"{os.path.abspath(path)} does not exist; check the path of the .npz file") from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is truncated or not an .npz file; write it again with numpy.savez") from error
     except OSError as error:

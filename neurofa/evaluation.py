@@ -1,0 +1,180 @@
+"""What a trained network does: its loss and error, its outputs, and the run that left it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .engines import new_engine
+from .engines.base import Engine, macs_per_sample
+from .engines.rate import EVALUATION_BATCH, RateEngine
+from .exchange.exporting import of_checkpoint
+from .hardware import constrain
+from .history import History
+from .io.checkpoint import load_checkpoint
+from .rules import BP, freeze
+from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode
+from .spec import Hardware, Model, Network, Rule, Spiking
+from .spec.errors import require
+from .trainer import CHECKPOINT
+
+
+class Score(NamedTuple):
+    """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
+
+    loss: float
+    error: float
+
+
+def evaluate(
+    net: Network | Model,
+    rule: Rule,
+    params: Mapping[str, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    mode: str = "rate",
+    seed: int = 0,
+    *,
+    spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
+) -> Score:
+    """Loss and error of a network on samples that it does not learn from.
+
+    Parameters
+    ----------
+    net
+        The network, or a model that holds it.
+    rule
+        That it was trained by: a model may have another network for each.
+    params
+        As `neurofa.train` leaves them; feedback is not used.
+    x, y
+        Inputs (n_samples, n_inputs) and labels (n_samples,), or targets (n_samples, n_outputs) of a regression.
+    mode
+        ``rate`` or ``spiking``.
+    seed
+        Of an encoder that draws.
+    spiking
+        In spiking mode, takes the place of the model's.
+    hardware
+        As for `neurofa.updates`.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    InputError
+        If parameters, samples and network do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurofa as nf
+    >>> net = nf.Network.dense((4, 3, 2))
+    >>> params = {key: np.zeros_like(value) for key, value in nf.lower(net, nf.rules.DFA).params.items()}
+    >>> nf.evaluate(net, nf.rules.DFA, params, np.ones((5, 4)), np.array([0, 0, 0, 1, 1])).error
+    0.4
+    """
+    require_mode(mode)
+    require(mode != "brian", "mode 'brian' trains and evaluates nothing else; use mode 'spiking', which agrees with it")
+    engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
+    loss, error = engine.evaluate(*as_batch(network, x, y))
+    return Score(loss, error)
+
+
+def predict(net: Network | Model, rule: Rule, params: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Outputs of a network in rate mode; `neurofa.observe` with ``learn=False`` has the spikes of spiking mode.
+
+    Parameters
+    ----------
+    net, rule, params
+        As for `evaluate`.
+    x
+        Inputs (n_samples, n_inputs).
+
+    Returns
+    -------
+    numpy.ndarray
+        Activities of the output layer, (n_samples, n_outputs). The class is that of the largest; of a single output
+        it is 1 where the output is above the middle of the network's targets.
+
+    Raises
+    ------
+    InputError
+        If parameters, inputs and network do not fit together.
+    """
+    engine, network = _engine(net, rule, params, "rate", 0, None, None)
+    assert isinstance(engine, RateEngine)
+    x = np.atleast_2d(x)
+    n_out = network.layers[-1].units
+    y = np.zeros(len(x), np.int64) if network.task == "classification" else np.zeros((len(x), n_out), np.float32)
+    x, y = as_batch(network, x, y)
+    pieces = range(0, len(x), EVALUATION_BATCH)
+    parts = [engine.activities(x[at : at + EVALUATION_BATCH], y[at : at + EVALUATION_BATCH])[-1] for at in pieces]
+    return np.concatenate(parts)
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """The run that a folder holds, finished or not: what `neurofa.train` with that `out` returned.
+
+    Parameters
+    ----------
+    folder
+        Of the run, or the path of its checkpoint.
+
+    Returns
+    -------
+    Run
+        Up to its last saved epoch; `history` has no attributes but those of a `Run`.
+
+    Raises
+    ------
+    InputError
+        If there is no checkpoint, or one of another version.
+    """
+    path = Path(folder) / CHECKPOINT if Path(folder).is_dir() else Path(folder)
+    source, (arrays, metadata) = of_checkpoint(path), load_checkpoint(path)
+    missing = [name for name in ("mode", "seed", "report_last", "threads") if name not in metadata]
+    require(not missing, f"{path} does not say its {', '.join(missing)}; train it again with this version")
+    history = History.of({key.removeprefix("history."): v for key, v in arrays.items() if key.startswith("history.")})
+    error, seconds = averaged(history, metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
+    synops = float(macs_per_sample(source.plan))
+    if "engine.operations" in arrays:
+        shown = float(arrays["engine.presented"].sum())
+        synops = float(arrays["engine.operations"].sum()) / shown if shown else float("nan")
+    hardware = source.hardware.label if source.hardware else ""
+    attributes = {
+        "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],
+        "test_error": error, "seconds": seconds, "synops_per_sample": synops, "identity": metadata["identity"],
+        "threads": metadata["threads"], "final": final_note(history.epochs, metadata["report_last"]),
+    }  # fmt: skip
+    dataset = history.dataset(source.plan.n_layers, attributes)
+    return Run(
+        source.params, dataset, error, seconds, synops, source.rule, metadata["mode"], metadata["seed"], hardware
+    )
+
+
+def _engine(
+    net: Network | Model,
+    rule: Rule,
+    params: Mapping[str, np.ndarray],
+    mode: str,
+    seed: int,
+    spiking: Spiking | None,
+    hardware: Hardware | str | None,
+) -> tuple[Engine, Network]:
+    """An engine at given weights, and the network."""
+    require_kinds(net, rule)
+    model = net if isinstance(net, Model) else Model(net)
+    network, _, rule = model.for_rule(rule)
+    chosen, chip = spiking or model.spiking_for(rule), as_hardware(hardware, mode)
+    plan = freeze(network, BP, {key: value for key, value in params.items() if not key.endswith(".B")})
+    if chip is not None:
+        plan = constrain(plan, None if mode == "rate" else chosen, chip)
+    training = replace(chosen.training, batch_size=1)
+    return new_engine(mode, plan, replace(chosen, training=training), batch_size=1, seed=seed), network
