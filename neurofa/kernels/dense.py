@@ -11,6 +11,7 @@ from numba import njit, prange
 from .activations import activate
 from .codes import STORE
 from .optimisers import descend
+from .subnormal import flush_subnormals, restore
 
 BLOCK = 1 << 17  # elements of a gradient: enough rows for BLAS, and still in cache when the optimiser reads them
 PARALLEL_WORK = 1 << 20  # multiply-adds below which starting threads costs more than it gives
@@ -70,7 +71,9 @@ def forward_rows(W, a, out, lo, hi):
 @njit(cache=True, parallel=True, error_model="numpy")
 def forward_parallel(W, a, parts, chunks):
     for c in prange(chunks):
+        before = flush_subnormals()
         forward_rows(W, a, parts[c], c * W.shape[0] // chunks, (c + 1) * W.shape[0] // chunks)
+        restore(before)
 
 
 @njit(cache=True, error_model="numpy")
@@ -115,6 +118,7 @@ def activate_rows(parts, samples, code, slope, bias, has_bias, z, a, d, lo, hi):
 @njit(cache=True, parallel=True, error_model="numpy")
 def activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chunks):
     for c in prange(chunks):
+        before = flush_subnormals()
         activate_rows(
             parts,
             samples,
@@ -128,6 +132,7 @@ def activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chun
             c * a.shape[0] // chunks,
             (c + 1) * a.shape[0] // chunks,
         )
+        restore(before)
 
 
 @njit(cache=True, error_model="numpy")
@@ -153,7 +158,9 @@ def backward_rows(B, signal, modulator, slope, delta, lo, hi):
 @njit(cache=True, parallel=True, error_model="numpy")
 def backward_parallel(B, signal, modulator, slope, delta, chunks):
     for c in prange(chunks):
+        before = flush_subnormals()
         backward_rows(B, signal, modulator, slope, delta, c * B.shape[0] // chunks, (c + 1) * B.shape[0] // chunks)
+        restore(before)
 
 
 @njit(cache=True, error_model="numpy")
@@ -186,9 +193,11 @@ def learn_parallel(optimiser, hyper, bounded, theta, first, second, grad, a, del
     n_pre = a.shape[0]
     for c in prange(chunks):
         end = (c + 1) * n_pre // chunks
+        before = flush_subnormals()
         for lo in range(c * n_pre // chunks, end, rows):
             hi = min(lo + rows, end)
             learn_rows(optimiser, hyper, bounded, theta, first, second, grad, a, delta, scratch[c], lo, hi)
+        restore(before)
 
 
 @njit(cache=True, error_model="numpy")

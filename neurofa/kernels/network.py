@@ -46,6 +46,7 @@ from .dense import (
 )
 from .losses import loss_weight, output_error
 from .masks import drop
+from .subnormal import flush_subnormals, restore
 
 
 @njit(cache=True)
@@ -292,6 +293,7 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
     """
     total, wrong = 0.0, 0
     learns, input_layer = np.bool_(True), np.int64(0)  # no literals: a function is compiled anew for each of those
+    before = flush_subnormals()
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
@@ -307,6 +309,7 @@ def advance(net, state, buffers, optimiser, hyper, x, labels, values, order, siz
         corrections(optimiser, hyper, step)
         learn(net, state, buffers, optimiser, hyper, batch)
         follow(net, state)
+    restore(before)
     return total, wrong
 
 

@@ -12,6 +12,7 @@ from numba import njit
 
 from .codes import B_AT, DROPOUT, LOSS_CHANGE, N_POST, POST_UNITS, SOURCE, STORE
 from .network import add_noise, corrections, feedback_of, follow, forward, learn, rows_of, send_back
+from .subnormal import flush_subnormals, restore
 
 
 class Learned(NamedTuple):
@@ -132,6 +133,7 @@ def advance_perturbed(
     """
     total, wrong = 0.0, 0
     learns, input_layer = np.bool_(True), np.int64(0)  # no literals: a function is compiled anew for each of those
+    before = flush_subnormals()
     for b in range(first, last):
         start = b * size
         batch = min(size, order.size - start)
@@ -164,4 +166,5 @@ def advance_perturbed(
             if learned.learns:
                 renew(net, state, learned)
             follow(net, state)
+    restore(before)
     return total, wrong
