@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import neurofa as nf
+
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
@@ -17,10 +19,12 @@ PAGES = (
     "docs/hardware.md",
     "docs/chips.md",
     "docs/exchange.md",
+    "docs/usage.md",
 )
 EXAMPLES = (
     "neurofa",
     "neurofa.run",
+    "neurofa.evaluation",
     "neurofa.simulation",
     "neurofa.spec.rule",
     "neurofa.spec.network",
@@ -33,11 +37,18 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
-def test_code_of_a_page_runs(page):
+def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {}
     for code in blocks(page):
         exec(compile(code, page, "exec"), names)
     assert "nf" in names
+
+
+def test_the_model_of_the_usage_page_is_one(tmp_path):
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "usage.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(text)
+    assert nf.load_model(tmp_path / "mine.toml").network.sizes == (20, 30, 3)
 
 
 @pytest.mark.parametrize("page", PAGES)
