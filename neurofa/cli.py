@@ -98,7 +98,7 @@ def train(
     from .io.datasets import load_data
     from .io.results import write_results
     from .rules import named
-    from .run import Diverged, as_hardware, require_mode
+    from .run import as_hardware, require_mode
     from .run import train as run_training
     from .terminal import reporting
     from .trainer import CHECKPOINT, RESULTS
@@ -107,8 +107,8 @@ def train(
     described, learning = with_data(load_model(model), data), named(rule)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
     kind += f"-{Path(hardware).stem}" if hardware else ""
-    what = Path(model).name.removesuffix(".toml") + (f"-{Path(data).stem}" if data else "")
-    folder = out or Path("neurofa-runs") / f"{what}-{kind}-{seed}"
+    parts = dict.fromkeys([Path(model).name.removesuffix(".toml"), *([Path(data).stem] if data else [])])
+    folder = out or Path("neurofa-runs") / "-".join([*parts, kind, str(seed)])
     loaded = load_data(described.data, seed=seed)
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     if as_hardware(hardware, mode) and mode == "rate":
@@ -120,7 +120,7 @@ def train(
                 epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
                 brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
             )  # fmt: skip
-    except (KeyboardInterrupt, Diverged):
+    except KeyboardInterrupt:
         _leave_history(folder, rule)
         raise
     write_results(folder / RESULTS, run.history)
@@ -136,7 +136,7 @@ def train(
 
 
 def _leave_history(folder: Path, rule: str) -> None:
-    """Results and figure of a run that ended before its time, as far as it came."""
+    """Results and figure of a run that was interrupted, as far as it came."""
     from .evaluation import load_run
     from .io.results import write_results
     from .trainer import CHECKPOINT, RESULTS

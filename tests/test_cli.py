@@ -168,7 +168,7 @@ def test_train_writes_to_a_folder_named_after_the_run_and_says_so(small, tmp_pat
         (tmp_path / f"{name}.toml").write_text(SMALL)
         assert neurofa("train", f"{name}.toml", *small[2:-2], "--epochs", 0) == 0
     folders = sorted(path.name for path in (tmp_path / "neurofa-runs").iterdir())
-    assert folders == ["small-error-direct-random-2", "small_0.1-bp-0", "small_0.25-bp-0"]
+    assert folders == ["small-error-direct-random-2", "small_0.1-small-bp-0", "small_0.25-small-bp-0"]
 
 
 def test_resumed_training_ends_like_an_unbroken_one(small, tmp_path):

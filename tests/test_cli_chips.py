@@ -59,7 +59,7 @@ def test_a_model_is_placed_on_a_chip_and_costed(capsys):
     assert "layers.0" in said
     assert "update locking" in said
     command = said.splitlines()[-1]  # says how to get the rest
-    assert "neurofa train mnist_loihi --mode spiking --rule drtp --out RUN" in command
+    assert "neurofa train mnist_loihi --mode spiking --rule drtp --hardware loihi --out RUN" in command
     assert "neurofa hardware loihi --model RUN" in command
 
 
@@ -82,6 +82,8 @@ def test_a_run_on_spikes_gives_operations_and_energy(mode, small, tmp_path, caps
         assert set(found) == {"forward", "feedback", "update"}
         assert sum(found.values()) == pytest.approx(counted, rel=1e-4)
         assert "energy of a sample" in said
+    assert neurofa("hardware", "int8", "--model", run) == 0
+    assert "note: this run learned in full precision; on int8 it would do other operations" in capsys.readouterr().err
     assert neurofa("hardware", "spinnaker2", "--model", run, "--rule", "dfa") == 2
     assert "leave --rule out" in capsys.readouterr().err
 

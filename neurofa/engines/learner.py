@@ -160,7 +160,9 @@ def layers_of(plan: Plan, circuit: Circuit, built: Built) -> tuple[np.ndarray, i
 def require_unit_interval(what: str, values: np.ndarray) -> None:
     """Refuse inputs or targets that no rate of events stands for."""
     lowest, highest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    remedy = "set data normalisation to 'none' and scale to [0, 1]" if what == "inputs" else "map them to [0, 1]"
+    remedy = "set data normalisation to 'none' and scale to [0, 1]"
+    if what == "targets":
+        remedy = "map them there (those of an autoencoder go with its inputs: set data scale to [0, 1])"
     require(
         lowest >= 0 and highest <= 1,
         f"{what} go from {lowest:.9g} to {highest:.9g}, but in spiking mode rates stand for numbers in [0, 1]; "

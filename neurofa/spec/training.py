@@ -193,8 +193,9 @@ class DataSpec:
         mean and deviation), ``channel`` (each image channel) or ``centred`` (each feature's mean, one deviation for
         all: rare pixels stay small).
     scale
-        Values that the smallest and the largest input of the training set are mapped to (None: as they are); an
-        autoencoder's targets go with its inputs. Takes the place of a normalisation.
+        Values that the smallest and the largest input of the training set are mapped to (None: as they are); test
+        inputs beyond them are clipped, and an autoencoder's targets go with its inputs. Takes the place of a
+        normalisation.
     augment
         Training-set augmentation, renewed each epoch: ``flip`` (half of the images, left to
         right), ``elastic`` (smooth random displacement).
