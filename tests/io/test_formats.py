@@ -50,7 +50,11 @@ def test_corrupt_gzip_is_refused(tmp_path):
     assert "a.gz" in refused(read_idx, path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip at all", gzip.compress(b"\0\0"), gzip.compress(b"\0\0\x08\x03\0")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip at all", gzip.compress(b"\0\0"), gzip.compress(b"\0\0\x08\x03\0")],
+    ids=["empty", "no gzip", "no type", "no size"],  # the compressed ones have the time in them
+)
 def test_what_is_not_idx_is_refused(tmp_path, content):
     path = tmp_path / "a.gz"
     path.write_bytes(content)
