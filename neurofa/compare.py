@@ -13,10 +13,10 @@ from .engines import OWN_MODES, new_engine
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
+from .protocol import check_data
 from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_mode, train
 from .spec import Model, Rule
 from .spec.errors import require
-from .trainer import check_data
 
 if TYPE_CHECKING:
     import xarray

@@ -22,11 +22,11 @@ from .analysis.modes import ActivityAgreement, activity_correlation
 from .engines.rate import EVALUATION_BATCH, RateEngine
 from .engines.spiking import SpikingEngine
 from .io.data import ROWS, Data
+from .protocol import check_data
 from .rules import BP, Params, freeze
 from .run import require_kinds
 from .spec import Encoder, Model, Network, Neuron, Spiking
 from .spec.errors import require
-from .trainer import check_data
 
 MONOTONE = ("identity", "sigmoid", "softmax", "tanh")  # outputs in the order of their summed inputs
 TICKS = 64

@@ -12,10 +12,11 @@ from .hardware import constrain, load_profile
 from .history import History
 from .io.data import Data
 from .io.results import environment
+from .protocol import check_data
 from .rules import PRESETS, Params, freeze
 from .spec import Hardware, Model, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require, require_choice, require_kind
-from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, check_data, threads_of
+from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, threads_of
 
 if TYPE_CHECKING:
     import xarray

@@ -20,6 +20,7 @@ from .io.checkpoint import load_checkpoint, save_checkpoint
 from .io.config import spec_hash
 from .io.data import Data
 from .io.descriptions import as_text
+from .protocol import Rates, check_data, check_protocol
 from .rules import BP, Params, Plan, freeze, lower
 from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
@@ -52,82 +53,6 @@ def threads_of(folder: Path) -> int | None:
     """Threads that the run in a folder has had: with as many it goes on as if it had not stopped."""
     threads = load_checkpoint(folder / CHECKPOINT)[1].get("threads")
     return None if threads is None else int(threads)
-
-
-def check_data(network: Network, data: Data) -> None:
-    """Refuse data that do not fit the network.
-
-    Raises
-    ------
-    InputError
-        Names the two sizes or tasks and what to change.
-    """
-    n_out = network.layers[-1].units
-    require(
-        data.task == network.task,
-        f"{data.name} is for {data.task} and the network for {network.task}; change network task",
-    )
-    require(
-        data.features == network.inputs,
-        f"{data.name} has {data.features} features and the network {network.inputs} inputs; "
-        f"set network inputs to {data.features} or choose other data",
-    )
-    fits = data.n_outputs == n_out or (network.task == "classification" and n_out == 1 and data.n_outputs == 2)
-    require(
-        fits,
-        f"{data.name} has {data.n_outputs} {'classes' if network.task == 'classification' else 'outputs'} and the "
-        f"network {n_out} outputs; give the last layer {data.n_outputs} units or choose other data",
-    )
-
-
-def check_protocol(training: Training, data: Data, probe_every: int | None) -> None:
-    """Refuse a protocol that does not fit the data.
-
-    Raises
-    ------
-    InputError
-        Names the setting and what to change.
-    """
-    n = len(data.x_train)
-    require(
-        training.batch_size <= n,
-        f"batch_size {training.batch_size} is larger than the {n} training samples of {data.name}; "
-        f"use at most {n}, or 0 for all",
-    )
-    require(
-        training.early_stopping is None or len(data.x_validation) > 0,
-        "early_stopping needs a validation set; set data validation to a fraction such as 0.15",
-    )
-    require(
-        probe_every is None or probe_every >= 0,
-        f"probe_every is {probe_every}; give updates between two probes, 0 for never, or None for each epoch",
-    )
-
-
-class Rates:
-    """Learning rates by epoch, under a schedule that may look at the losses."""
-
-    def __init__(self, training: Training, n_layers: int) -> None:
-        self.base, self.schedule = training.rates(n_layers), training.schedule
-        self.falls, self.best, self.waited = 0, math.inf, 0
-
-    def at(self, epoch: int) -> tuple[float, ...]:
-        """The rates of an epoch, counted from 0."""
-        falls, schedule = self.falls, self.schedule
-        if schedule is not None and schedule.kind == "step":
-            falls = epoch // schedule.every if schedule.every else sum(epoch >= m for m in schedule.milestones)
-        return tuple(rate * (schedule.factor**falls if schedule else 1.0) for rate in self.base)
-
-    def see(self, loss: float) -> None:
-        """Take note of an epoch's loss."""
-        if self.schedule is None or self.schedule.kind != "plateau":
-            return
-        if loss < self.best:
-            self.best, self.waited = loss, 0
-        else:
-            self.waited += 1
-            if self.waited >= self.schedule.patience:
-                self.falls, self.waited = self.falls + 1, 0
 
 
 class Trainer:

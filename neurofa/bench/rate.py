@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engines.rate import RateEngine
+from ..engines.threads import available_threads
 from ..io.results import environment, write_table
 from ..rules import Plan, lower, named
 from ..spec import Network, Optimiser
@@ -190,10 +191,8 @@ def run_benchmark(
     out: Path | None,
 ) -> list[dict[str, Any]]:
     """Time the given network, or the standard set, under each rule; print the table and a line for each row."""
-    import numba
-
     chosen = [(network, 60, "adam")] if network else list(STANDARD)
-    workers = threads or min(8, numba.get_num_threads())
+    workers = threads or min(8, available_threads())
     cases = [
         Case(name, parse_sizes(name), named(rule.strip()).name, batch or size, optimiser or kind, workers)
         for name, size, kind in chosen

@@ -5,7 +5,6 @@ are neuron-major, so that a block of presynaptic neurons is contiguous in the we
 Feedback is stored with the shape of W (n_layer, n_source); `params` shows it transposed, as B.
 """
 
-import numba
 import numpy as np
 
 from ..kernels import codes
@@ -23,6 +22,7 @@ from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_size
 from .blas import one_blas_thread
 from .memory import aligned
 from .rate_stored import store, stored_params
+from .threads import available_threads
 
 CAPABILITIES = Capabilities(
     activations=frozenset(codes.ACTIVATIONS),
@@ -72,7 +72,7 @@ class RateEngine:
         self.plan, self.batch_size, self.steps = plan, batch_size, 0
         self.optimiser = Optimiser.of(optimiser)
         self.optimiser.epsilons(plan.n_layers)  # refuses a wrong number of them before anything runs
-        available = numba.get_num_threads()  # starts the thread pool, which a cached parallel kernel takes for granted
+        available = available_threads()  # even where fewer are asked for: it starts them
         self.threads = min(MAX_THREADS, threads or available)
         random = streams(seed)
         self.noise = random.noise

@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 
-import numba
 import numpy as np
 
 from ..kernels import teaching as layout
@@ -28,6 +27,7 @@ from ..spec.seeds import streams
 from .base import FOLLOWS, Capabilities, put_back, require_sizes, require_supported
 from .blas import one_blas_thread
 from .learner import Shared, after_of, as_samples, new_learner, perturbed_of
+from .threads import available_threads
 
 CAPABILITIES = Capabilities(
     activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
@@ -93,7 +93,7 @@ class SpikingEngine:
                 f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
             )
         self.plan, self.spiking, self.batch_size, self.steps = plan, spiking, batch_size, 0
-        self.threads = min(MAX_THREADS, threads or numba.get_num_threads())
+        self.threads = min(MAX_THREADS, threads or available_threads())
         self.weight_decay, self.presented, self.tick = optimiser.weight_decay, 0, 0
         random = streams(seed)
         self.noise = random.noise

@@ -12,10 +12,11 @@ from ..hardware import constrain, load_profile
 from ..io.checkpoint import load_checkpoint
 from ..io.config import load_model
 from ..io.descriptions import read_texts
+from ..protocol import check_data
 from ..rules import Params, Plan, lower, named, with_basis
 from ..spec import Hardware, Model, Network, Rule, Spiking
 from ..spec.errors import require, require_choice
-from ..trainer import CHECKPOINT, check_data
+from ..trainer import CHECKPOINT
 from .chips import write_weights
 from .nir_networks import beyond_nir, write_nir
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from .. import __version__
+from ..exits import BAD_INPUT, FAILED, INTERRUPTED, complain
 from ..io.results import environment, write_table
 from ..spec.errors import InputError, require, require_choice
 from .report import write_outcome
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ..io.data import Data
     from ..run import Run
     from ..spec import Model, Rule
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
@@ -54,8 +53,7 @@ def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(script, mode, options)
     except InputError as error:
-        print(f"{script.name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+        return complain(script.name, str(error))
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
         return INTERRUPTED

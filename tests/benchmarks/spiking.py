@@ -1,4 +1,4 @@
-"""The speed table of spiking mode, paired with Brian2: writes docs/speed_spiking.csv, and prints it as a table.
+"""The speed table of spiking mode, paired with Brian2: writes docs/speed_spiking.csv, and docs/speed.md anew.
 
     python tests/benchmarks/spiking.py            # all rows, some minutes on a core
     python tests/benchmarks/spiking.py --pairs 3  # a quick look
@@ -17,17 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from page import SPIKING, SPIKING_AIMS, meets, write_page
+
 ROOT = Path(__file__).parents[2]
 ONE = {f"{name}_NUM_THREADS": "1" for name in ("NUMBA", "OPENBLAS", "OMP", "MKL")}
 LARGE = 100_000
 LEAST_PAIRS = 7
-AIMS = {
-    "w1": ("ratio", 2.5, "at least"),
-    "w2": ("ratio", 8.0, "at least"),
-    "loop": ("samples_per_s", 2000.0, "at least"),
-    "memory static": ("bytes_per_synapse", 12.0, "at most"),
-    "memory plastic": ("bytes_per_synapse", 16.0, "at most"),
-}
 
 
 def measure(workload: str, folder: Path, **options: object) -> list[dict]:
@@ -46,17 +41,16 @@ def measure(workload: str, folder: Path, **options: object) -> list[dict]:
 
 def verdict(row: dict) -> str:
     """How a row stands to its aim."""
-    key, aim, how = AIMS[row["workload"]]
-    value = float(row[key])
-    met = value >= aim if how == "at least" else value <= aim
-    return f"{row['workload']}, size {row['size']}: {key} {value:.4g}, {how} {aim:g}: {'met' if met else 'MISSED'}"
+    key, aim, how = SPIKING_AIMS[row["workload"]]
+    said = f"{row['workload']}, size {row['size']}: {key} {float(row[key]):.4g}, {how} {aim:g}"
+    return f"{said}: {'met' if meets(row) else 'MISSED'}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=LEAST_PAIRS)
     parser.add_argument("--large", action="store_true", help="also W1 with 100,000 neurons")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "speed_spiking.csv")
+    parser.add_argument("--out", type=Path, default=SPIKING)
     options = parser.parse_args()
     from neurofa.io.results import write_table
 
@@ -69,6 +63,8 @@ def main() -> None:
             rows += measure("memory", Path(folder), size=LARGE)
     write_table(options.out, rows)
     print("\n".join(verdict(row) for row in rows))
+    if options.out == SPIKING:
+        print(write_page())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,256 @@
+"""The commands that train: one model by one rule, and several rules compared."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exits import BAD_INPUT, complain
+from .spec.errors import InputError, require
+
+if TYPE_CHECKING:
+    import xarray
+
+    from .compare import Comparison
+    from .spec import Model, Rule
+    from .trainer import Progress
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the run.")]
+Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
+DataName = Annotated[
+    str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads, at most 8; all cores unless given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")],
+    rule: Annotated[str, typer.Option(help="A rule of `neurofa rules`, or SIGNAL/ROUTE/FEEDBACK.")] = "bp",
+    mode: Annotated[str, typer.Option(help="rate (dense), spiking (event-driven) or brian (Brian2, slow).")] = "rate",
+    hardware: Annotated[
+        str | None, typer.Option(help="A chip or format of `neurofa hardware`, or a TOML file.")
+    ] = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    data: DataName = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint, history and figures.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
+    overwrite: Overwrite = False,
+    threads: Threads = None,
+    probe_every: Annotated[
+        int | None, typer.Option(min=0, help="Updates between two probes; each epoch unless given, 0 for never.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="Of mode brian: numpy, cython (compiles for minutes at first), or auto.")
+    ] = "auto",
+) -> None:
+    """Train one model by one rule.
+
+    Example: neurofa train digits --rule drtp --epochs 10 --out runs/drtp
+    """
+    from .compare import with_data
+    from .io.config import load_model
+    from .io.datasets import load_data
+    from .io.results import write_results
+    from .rules import named
+    from .run import as_hardware, require_mode
+    from .run import train as run_training
+    from .terminal import reporting
+    from .trainer import CHECKPOINT, RESULTS
+
+    require_mode(mode)
+    described, learning = with_data(load_model(model), data), named(rule)
+    kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
+    kind += f"-{Path(hardware).stem}" if hardware else ""
+    parts = dict.fromkeys([Path(model).name.removesuffix(".toml"), *([Path(data).stem] if data else [])])
+    folder = out or Path("neurofa-runs") / "-".join([*parts, kind, str(seed)])
+    loaded = load_data(described.data, seed=seed)
+    _check_folder(folder, CHECKPOINT, resume, overwrite)
+    if as_hardware(hardware, mode) and mode == "rate":
+        typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
+    try:
+        with reporting(1, _opening(folder, out)) as reporter:
+            run = run_training(
+                described, learning, loaded, mode, seed, hardware=hardware,
+                epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
+                brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        _leave_history(folder, rule)
+        raise
+    write_results(folder / RESULTS, run.history)
+    figures = _train_figures(run.history, rule, folder)
+    typer.echo(f"{folder}: {CHECKPOINT}, {RESULTS}{figures}")
+    errors = run.history.test_error.values
+    if len(errors) > 1 and run.test_error != errors[-1]:
+        what = "test_loss" if loaded.task == "regression" else "test_error"
+        typer.echo(f"{what} below: {run.history.attrs['final']}; after the last epoch {errors[-1]:.6g}")
+    typer.echo(
+        f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
+    )
+
+
+def _leave_history(folder: Path, rule: str) -> None:
+    """Results and figure of a run that was interrupted, as far as it came."""
+    from .evaluation import load_run
+    from .io.results import write_results
+    from .trainer import CHECKPOINT, RESULTS
+
+    if (folder / CHECKPOINT).exists() and (history := load_run(folder).history).sizes["epoch"]:
+        write_results(folder / RESULTS, history)
+        _train_figures(history, rule, folder)
+
+
+def _train_figures(history: "xarray.Dataset", rule: str, folder: Path) -> str:
+    """Draw what a run has; returns what was drawn, for the message."""
+    if not history.sizes["epoch"]:
+        return ""
+    from .compare import one_run
+    from .plot import compare_figure, save_figure
+    from .trainer import CURVES
+
+    save_figure(compare_figure(one_run(history, rule)), folder / CURVES)
+    return f", {CURVES}"
+
+
+def _status(name: str, p: "Progress", task: str) -> str:
+    def said(value: float) -> str:
+        return f"loss {value:.4g}" if task == "regression" else f"error {100 * value:.2f} %"
+
+    known = [f"{part} {said(v)}" for part, v in (("train", p.train_error), ("test", p.test_error)) if v == v]
+    return f"{name}  epoch {p.epoch}/{p.epochs}  {', '.join(known)}".rstrip()
+
+
+def _opening(folder: Path, out: Path | None) -> str:
+    """What is said when a job begins: where to, if that was not given."""
+    return "" if out else f"writing to {folder}"
+
+
+def _check_folder(folder: Path, key: str, resume: bool, overwrite: bool) -> None:
+    """Refuse to lose what a folder holds, or to resume what is not there."""
+    require(not (resume and overwrite), "--resume and --overwrite exclude each other; choose one")
+    there = (folder / key).exists()
+    require(
+        there or not resume,
+        f"{folder} holds nothing to resume ({key} is missing); leave --resume out, or name its --out",
+    )
+    require(
+        not there or resume or overwrite,
+        f"{folder} holds a run already; give --resume to go on, --overwrite to start afresh, or another --out",
+    )
+
+
+def compare(
+    model: Annotated[str, typer.Argument(help="A model file, or the name of a bundled one.")] = "digits",
+    rules: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "bp,fa,dfa,drtp",
+    data: DataName = None,
+    modes: Annotated[str, typer.Option(help="Modes, separated by commas.")] = "rate,spiking",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 3,
+    epochs: Epochs = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out, or the newest comparison here.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train several rules in rate and in spiking mode from the same initial weights; leaves a table and a figure.
+
+    Example: neurofa compare digits --rules bp,fa,dfa,drtp,sign_fa --seeds 5
+    """
+    from .compare import FIGURE, RESULTS, RUNS, TABLE, with_data
+    from .compare import compare as run_comparison
+    from .io.config import load_model
+    from .io.datasets import load_data
+    from .rules import all_named
+    from .terminal import reporting
+
+    described = with_data(load_model(model), data)
+    chosen = all_named([name.strip() for name in rules.split(",")]) if rules != "all" else _fitting(described)
+    usual = Path("neurofa-compare")
+    folder = out or (_newest(usual, RUNS) if resume else _unused(usual))
+    _check_folder(folder, RUNS, resume, overwrite)
+    if overwrite:
+        shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
+        for name in (RESULTS, TABLE, FIGURE):
+            (folder / name).unlink(missing_ok=True)
+    chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
+    total = len(chosen) * seeds * len(chosen_modes)
+    with reporting(total, _opening(folder, out)) as reporter:
+        comparison = run_comparison(
+            described, chosen, lambda seed: load_data(described.data, seed=seed),
+            modes=chosen_modes, seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
+            progress=lambda n, name, p: reporter.show(
+                n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
+            ),
+        )  # fmt: skip
+    _show_comparison(comparison, described.title or model)
+    typer.echo(f"{folder}: {TABLE}, {RESULTS}" + (f", {FIGURE}" if comparison.results.sizes["epoch"] else ""))
+    for name, message in comparison.diverged.items():
+        complain("neurofa", f"{name}: {message}")
+    if comparison.diverged:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _fitting(model: "Model") -> "list[Rule]":
+    """The published rules that a model can have; why the others are left out goes to stderr."""
+    from .rules import PRESETS, check
+
+    fitting = []
+    for rule in PRESETS.values():
+        try:
+            check(model.for_rule(rule)[0], rule)
+            fitting.append(rule)
+        except InputError as error:
+            typer.echo(f"left out: {error}", err=True)
+    return fitting
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, or the first of its name with a number that is not there yet."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def _newest(folder: Path, key: str) -> Path:
+    """Of the folders that `_unused` gave, the one whose runs are the newest; the first name if there is none."""
+    found = [place for place in folder.parent.glob(f"{folder.name}*") if (place / key).exists()]
+    return max(found, key=lambda place: (place / key).stat().st_mtime_ns, default=folder)
+
+
+def _show_comparison(comparison: "Comparison", title: str) -> None:
+    """The means over seeds as a table on stdout."""
+    from .terminal import show_table
+
+    regression = comparison.results.attrs["task"] == "regression"
+    what, form, factor = ("test loss", (".4g", ".2g"), 1) if regression else ("test error, %", (".2f", ".2f"), 100)
+    rows: list[dict[str, object]] = []
+    for rule, mode in dict.fromkeys((row["rule"], row["mode"]) for row in comparison.table):
+        mine = [row for row in comparison.table if (row["rule"], row["mode"]) == (rule, mode)]
+        errors = [factor * row["test_error"] for row in mine]
+        finished = sum(error == error for error in errors)
+        rows.append(
+            {
+                "rule": rule,
+                "mode": mode,
+                what: _mean(errors, *form) if finished else "diverged",
+                "angle to bp, deg": _mean([row["alignment_deg"] for row in mine], ".1f"),
+                "synops/sample": _mean([row["synops_per_sample"] for row in mine], ",.0f"),
+                "seconds": _mean([row["seconds"] for row in mine], ".2f"),
+                "seeds": len(mine) if finished == len(mine) else f"{finished} of {len(mine)}",
+            }
+        )
+    show_table(rows, title, right=list(rows[0])[2:])
+    if final := comparison.results.attrs["final"]:
+        typer.echo(f"{what.partition(',')[0]}: {final}")
+
+
+def _mean(values: list[float], form: str, spread: str = "") -> str:
+    """Mean of what is a number, and its standard deviation where that has a format; a dash if nothing is."""
+    from statistics import mean, stdev
+
+    values = [value for value in values if value == value]
+    if not values:
+        return "–"
+    return f"{mean(values):{form}}" + (f" ± {stdev(values):{spread}}" if spread and len(values) > 1 else "")

@@ -1,0 +1,11 @@
+"""Exit statuses of commands, and the line that says why a command ends with one."""
+
+import sys
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def complain(command: str, message: str) -> int:
+    """Say in one line on stderr what is wrong; gives `BAD_INPUT`, to exit with."""
+    print(f"{command}: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
