@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,15 +31,15 @@ def is_compiled(mode: str) -> bool:
 
 
 @contextmanager
-def compiled_beside(
-    modes: Sequence[str], precision: str
-) -> Generator[dict[str, "subprocess.Popen[bytes]"], None, None]:
+def compiled_beside(precisions: Mapping[str, str]) -> Generator[dict[str, "subprocess.Popen[bytes]"], None, None]:
     """Compile the kernels of modes that are needed later, a process each; to be waited for before they are used.
 
-    A process that fails costs nothing but its time: kernels that are not there are compiled when they are called.
+    `precisions` names the precision of each mode. A process that fails costs nothing but its time: kernels that are not
+    there are compiled when they are called.
     """
     several = (os.cpu_count() or 1) > 1
-    started = {mode: _start(mode, precision) for mode in modes if several and not is_compiled(mode)}
+    needed = {mode: precision for mode, precision in precisions.items() if several and not is_compiled(mode)}
+    started = {mode: _start(mode, precision) for mode, precision in needed.items()}
     try:
         yield started
     finally:

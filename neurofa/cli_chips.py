@@ -87,17 +87,21 @@ def _show_profile(name: str) -> None:
 
 def _show_placement(name: str, model: str, rule: str | None) -> None:
     """Whether a model, or a run's network, fits a chip, where its populations go, and what they cost."""
-    from .exchange.exporting import is_run, of_checkpoint, operations_of
+    from .exchange.exporting import checkpoint_of, is_run, of_checkpoint, operations_of
     from .hardware import constrain, costs, costs_table, fit, load_profile
+    from .io.checkpoint import load_checkpoint
     from .io.config import load_model
     from .rules import lower, named
+    from .spec import settings_for
     from .spec.errors import require
     from .terminal import show_table
 
     chip, counted = load_profile(name), None
     if is_run(model):
         require(rule is None, "a run knows its rule; leave --rule out")
-        source, counted = of_checkpoint(Path(model)), operations_of(Path(model))
+        checkpoint = checkpoint_of(model)
+        arrays, metadata = load_checkpoint(checkpoint)
+        source, counted = of_checkpoint(checkpoint, arrays, metadata), operations_of(arrays)
         network, spiking, own = source.network, source.spiking, source.rule
         rule, missing = own.name or "its rule", "this run counted none, as runs in mode spiking do"
         if chip.learning.on_chip and source.hardware != chip:
@@ -105,9 +109,7 @@ def _show_placement(name: str, model: str, rule: str | None) -> None:
             typer.echo(f"note: this run learned {was}; on {chip.name} it would do other operations", err=True)
     else:
         rule = rule or "dfa"
-        described, learning = load_model(model), named(rule)
-        network, _, own = described.for_rule(learning)
-        spiking = described.spiking_for(learning)
+        network, _, own, spiking = settings_for(load_model(model), named(rule))
         under = f" --hardware {name}" if chip.learning.on_chip else ""
         missing = (
             f"counted in a run; `neurofa train {model} --mode spiking --rule {rule}{under} --out RUN`, then "

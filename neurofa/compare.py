@@ -14,8 +14,9 @@ from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
 from .protocol import check_data
+from .rules import check, lower
 from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_mode, train
-from .spec import Model, Rule
+from .spec import Model, Rule, settings_for
 from .spec.errors import require
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Comparison:
 def compare(
     model: Model,
     rules: Sequence[Rule],
-    load: Data | Callable[[int], Data],
+    data: Data | Callable[[int], Data],
     *,
     modes: str | Sequence[str] = OWN_MODES,
     seeds: int | Sequence[int] = 3,
@@ -55,7 +56,7 @@ def compare(
         Network, protocol, and each rule's own settings.
     rules
         Presets or rules of your own, with different names.
-    load
+    data
         The data, or a function that gives those for a seed.
     modes, seeds
         What each rule is trained in and with; W and b are the same for all rules of a seed. A number of seeds counts
@@ -87,8 +88,6 @@ def compare(
     InputError
         Before anything runs, if a rule, the network, a mode and the data do not go together.
     """
-    from .rules import check
-
     modes, seeds = [modes] if isinstance(modes, str) else modes, range(seeds) if isinstance(seeds, int) else seeds
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
@@ -105,12 +104,13 @@ def compare(
     table: list[dict[str, Any]] = []
     diverged: dict[str, str] = {}
     between: list[xarray.Dataset] = []
-    precision = model.spiking_for(rules[0]).training.precision
-    with compiled_beside([mode for mode in modes[1:] if mode in OWN_MODES], precision) as compiling:
+    _, training, _, spiking = settings_for(model, rules[0])
+    protocols = {"rate": training, "spiking": spiking.training}
+    with compiled_beside({m: protocols[m].precision for m in modes[1:] if m in OWN_MODES}) as compiling:
         for seed in seeds:
-            data = load if isinstance(load, Data) else load(seed)
+            shown = data if isinstance(data, Data) else data(seed)
             if not table:
-                _check_all(model, rules, modes, data)
+                _check_all(model, rules, modes, shown)
             for mode in modes:
                 if mode in compiling:
                     compiling.pop(mode).wait()
@@ -122,7 +122,7 @@ def compare(
                     tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
                     try:
                         run = train(
-                            model, rule, data, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell
+                            model, rule, shown, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell
                         )
                     except Diverged as error:  # the others may not
                         diverged[name] = str(error)
@@ -131,9 +131,9 @@ def compare(
                         runs.append(run)
                         table.append(_row(run))
                         if mode == "rate" and "spiking" in modes:
-                            between.append(_between_modes(model, rule, run, data))
+                            between.append(_between_modes(model, rule, run, shown))
     places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": list(seeds)}
-    comparison = Comparison(_joined(runs, between, places, model, data), table, diverged)
+    comparison = Comparison(_joined(runs, between, places, model, shown), table, diverged)
     if out is not None:
         write(comparison, Path(out))
     return comparison
@@ -141,8 +141,6 @@ def compare(
 
 def _check_all(model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data) -> None:
     """Refuse what an engine would refuse, before the runs of other rules and modes have taken their time."""
-    from .rules import lower
-
     for rule in rules:
         network, training, own = model.for_rule(rule)
         check_data(network, data)

@@ -23,7 +23,7 @@ from .engines.rate import EVALUATION_BATCH, RateEngine
 from .engines.spiking import SpikingEngine
 from .io.data import ROWS, Data
 from .protocol import check_data
-from .rules import BP, Params, freeze
+from .rules import BP, Params, freeze, without_feedback
 from .run import require_kinds
 from .spec import Encoder, Model, Network, Neuron, Spiking
 from .spec.errors import require
@@ -148,7 +148,7 @@ def _scales(params: Params, x: np.ndarray, network: Network, percentile: float) 
 def _plain(params: Mapping[str, np.ndarray], network: Network) -> Params:
     """W and b alone, checked against the network."""
     plan = freeze(network, BP, params)
-    return {key: value for key, value in plan.params.items() if not key.endswith(".B")}
+    return without_feedback(plan.params)
 
 
 def normalised(params: Mapping[str, np.ndarray], x: np.ndarray, network: Network, percentile: float = 99.9) -> Params:

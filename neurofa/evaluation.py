@@ -1,8 +1,8 @@
 """What a trained network does: its loss and error, its outputs, and the run that left it."""
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ import numpy as np
 from .engines import new_engine
 from .engines.base import Engine, macs_per_sample
 from .engines.rate import EVALUATION_BATCH, RateEngine
-from .exchange.exporting import of_checkpoint
+from .exchange.exporting import of_checkpoint, operations_of
 from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
-from .rules import BP, freeze
+from .rules import BP, freeze, without_feedback
 from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode
-from .spec import Hardware, Model, Network, Rule, Spiking
+from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require
 from .trainer import CHECKPOINT
 
@@ -138,15 +138,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         If there is no checkpoint, or one of another version.
     """
     path = Path(folder) / CHECKPOINT if Path(folder).is_dir() else Path(folder)
-    source, (arrays, metadata) = of_checkpoint(path), load_checkpoint(path)
+    arrays, metadata = load_checkpoint(path)
+    source = of_checkpoint(path, arrays, metadata)
     missing = [name for name in ("mode", "seed", "report_last", "threads") if name not in metadata]
     require(not missing, f"{path} does not say its {', '.join(missing)}; train it again with this version")
     history = History.of({key.removeprefix("history."): v for key, v in arrays.items() if key.startswith("history.")})
     error, seconds = averaged(history, metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
-    synops = float(macs_per_sample(source.plan))
-    if "engine.operations" in arrays:
-        shown = float(arrays["engine.presented"].sum())
-        synops = float(arrays["engine.operations"].sum()) / shown if shown else float("nan")
+    counted = operations_of(arrays)
+    uncounted = macs_per_sample(source.plan) if metadata["mode"] == "rate" else math.nan
+    synops = float(uncounted if counted is None else counted.sum())
     hardware = source.hardware.label if source.hardware else ""
     attributes = {
         "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],
@@ -170,11 +170,8 @@ def _engine(
 ) -> tuple[Engine, Network]:
     """An engine at given weights, and the network."""
     require_kinds(net, rule)
-    model = net if isinstance(net, Model) else Model(net)
-    network, _, rule = model.for_rule(rule)
-    chosen, chip = spiking or model.spiking_for(rule), as_hardware(hardware, mode)
-    plan = freeze(network, BP, {key: value for key, value in params.items() if not key.endswith(".B")})
+    network, _, rule, chosen = settings_for(net, rule, spiking)
+    plan, chip = freeze(network, BP, without_feedback(params)), as_hardware(hardware, mode)
     if chip is not None:
         plan = constrain(plan, None if mode == "rate" else chosen, chip)
-    training = replace(chosen.training, batch_size=1)
-    return new_engine(mode, plan, replace(chosen, training=training), batch_size=1, seed=seed), network
+    return new_engine(mode, plan, chosen, batch_size=1, seed=seed), network

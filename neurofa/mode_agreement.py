@@ -10,7 +10,7 @@ from .analysis.modes import activity_correlation, update_correlation
 from .engines import OWN_MODES, new_engine
 from .rules import freeze
 from .run import as_batch, require_kinds
-from .spec import Model, Network, Rule, Spiking
+from .spec import Model, Network, Rule, Spiking, settings_for
 
 if TYPE_CHECKING:
     import xarray
@@ -67,9 +67,8 @@ def agreement(
     2
     """
     require_kinds(net, rule)
-    model = net if isinstance(net, Model) else Model(net)
-    chosen = replace(spiking or model.spiking_for(rule), reset_state=True, homeostasis=None)
-    network, _, rule = model.for_rule(rule)
+    network, _, rule, chosen = settings_for(net, rule, spiking)
+    chosen = replace(chosen, reset_state=True, homeostasis=None)
     x, y = as_batch(network, x, y)
     plan = freeze(network, rule, params)
     rate, spikes = (new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1) for mode in OWN_MODES)

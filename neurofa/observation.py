@@ -15,10 +15,10 @@ from .kernels.presenting import begin, run_ticks
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
-from .rules import Plan, fitted, freeze, lower, with_basis
+from .rules import Plan, fitted, freeze, lower, precision_of, with_basis, without_feedback
 from .rules.feedback import FOLLOWS
 from .run import as_batch, as_hardware, require_kinds
-from .spec import Hardware, Model, Network, Rule, Spiking
+from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require
 
 OWN = ("fixed", "offset", "learned")  # feedback that does not follow from W alone
@@ -70,19 +70,16 @@ def observe(
         As `neurofa.train`, and for records that name what is not there or take too much memory.
     """
     require_kinds(net, rule)
-    model = net if isinstance(net, Model) else Model(net)
-    network, _, rule = model.for_rule(rule)
-    chosen = spiking or model.spiking_for(rule)
+    network, _, rule, chosen = settings_for(net, rule, spiking)
     given = dict(params or {})
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
-        given = {key: value for key, value in given.items() if not key.endswith(".B")}
+        given = without_feedback(given)
     x, y = as_batch(network, x, y)
     wanted = [record] if isinstance(record, Record) else list(record or ())
-    double = bool(given) and all(np.asarray(value).dtype == np.float64 for value in given.values())
     if params is not None and not learn:
         plan = freeze(network, rule, params)
     else:
-        plan = lower(network, rule, seed, params=given, precision="float64" if double else "float32")
+        plan = lower(network, rule, seed, params=given, precision=precision_of(given) if given else "float32")
         plan = _with_feedback(plan, params or {})
     if (chip := as_hardware(hardware, "spiking")) is not None:
         plan = constrain(plan, chosen, chip, seed=seed, given=params or ())

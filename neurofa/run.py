@@ -13,8 +13,8 @@ from .history import History
 from .io.data import Data
 from .io.results import environment
 from .protocol import check_data
-from .rules import PRESETS, Params, freeze
-from .spec import Hardware, Model, Network, Rule, Spiking, Training
+from .rules import PRESETS, Params, freeze, without_feedback
+from .spec import Hardware, Model, Network, Rule, Spiking, Training, settings_for
 from .spec.errors import InputError, require, require_choice, require_kind
 from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, threads_of
 
@@ -138,12 +138,10 @@ def updates(
         mode != "brian", "mode 'brian' trains and gives no single updates; use mode 'spiking', which agrees with it"
     )
     require_kinds(net, rule)
-    chosen = spiking or (net.spiking_for(rule) if isinstance(net, Model) else Spiking())
-    if isinstance(net, Model):
-        net, _, rule = net.for_rule(rule)
-    x, y = as_batch(net, x, y)
+    network, _, rule, chosen = settings_for(net, rule, spiking)
+    x, y = as_batch(network, x, y)
     chosen = replace(chosen, reset_state=True, homeostasis=None)
-    plan, chip = freeze(net, rule, params), as_hardware(hardware, mode)
+    plan, chip = freeze(network, rule, params), as_hardware(hardware, mode)
     if chip is not None:
         plan = constrain(plan, None if mode == "rate" else chosen, chip)
     engine = new_engine(mode, plan, chosen, batch_size=len(x), seed=seed, threads=1)
@@ -309,14 +307,13 @@ def train(
     require_kind("spiking", spiking, Spiking, optional=True)
     model = net if isinstance(net, Model) else Model(net)
     require_known_rules(model, rule)
-    network, protocol, rule = model.for_rule(rule)
-    chosen = spiking or model.spiking_for(rule)
+    network, protocol, rule, chosen = settings_for(model, rule, spiking)
     protocol = training or (protocol if mode == "rate" else chosen.training)
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
     ridge = rule.perturbation is not None and rule.perturbation.estimator == "ridge"
     if protocol.epochs == 0 and ridge and params is not None:  # no regression begins that B would be the end of
-        params = {key: value for key, value in params.items() if not key.endswith(".B")}
+        params = without_feedback(params)
     chip = as_hardware(hardware, mode, protocol.epochs)
     folder = Path(out) if out is not None else None
     require(not resume or folder is not None, "resume needs the folder of the run to go on with; give out")

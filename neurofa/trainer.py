@@ -21,7 +21,7 @@ from .io.config import spec_hash
 from .io.data import Data
 from .io.descriptions import as_text
 from .protocol import Rates, check_data, check_protocol
-from .rules import BP, Params, Plan, freeze, lower
+from .rules import BP, Params, Plan, freeze, lower, without_feedback
 from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
@@ -140,8 +140,7 @@ class Trainer:
     def probe(self) -> None:
         """Measure alignment with backpropagation and the rest of `analysis.probes` on the first samples."""
         if self.reference is None:
-            given = {key: value for key, value in self.engine.params.items() if not key.endswith(".B")}
-            self.reference = self._looking(freeze(self.network, BP, given))
+            self.reference = self._looking(freeze(self.network, BP, without_feedback(self.engine.params)))
             observed = freeze(self.network, self.rule, self.engine.params)
             self.observer = self._looking(replace(observed, constraint=self.plan.constraint))
         for engine in (self.reference, self.observer):

@@ -69,11 +69,11 @@ def test_the_second_mode_is_compiled_beside_the_first(monkeypatch):
 def test_nothing_is_started_without_need(monkeypatch):
     monkeypatch.setattr(ahead, "_start", lambda mode, precision: pytest.fail("started"))
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: True)
-    with ahead.compiled_beside(["spiking"], "float32") as started:
+    with ahead.compiled_beside({"spiking": "float32"}) as started:
         assert started == {}
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: False)
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 1)
-    with ahead.compiled_beside(["spiking"], "float32") as started:
+    with ahead.compiled_beside({"spiking": "float32"}) as started:
         assert started == {}
 
 
@@ -82,6 +82,6 @@ def test_what_was_not_waited_for_is_ended(monkeypatch):
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: False)
     monkeypatch.setattr(ahead, "_start", lambda mode, precision: Waited(log, mode))
-    with pytest.raises(KeyboardInterrupt), ahead.compiled_beside(["spiking"], "float32"):
+    with pytest.raises(KeyboardInterrupt), ahead.compiled_beside({"spiking": "float32"}):
         raise KeyboardInterrupt
     assert log == ["ended spiking", "waited for spiking"]

@@ -7,7 +7,9 @@ import numpy as np
 
 from ..kernels import codes
 from ..rules import Params, Plan
-from ..spec.errors import require
+from ..spec import Optimiser, Spiking
+from ..spec.errors import InputError, require
+from ..spec.network import ACTIVATIONS
 
 FOLLOWS = {  # what the kernels do with B at each update, by what the plan says of it
     "fixed": codes.FIXED,
@@ -29,6 +31,14 @@ class Capabilities:
     follows: frozenset[str]
 
 
+ON_SPIKES = Capabilities(
+    activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
+    losses=frozenset({"bce", "cce", "mse", "half_sse"}),  # errors are output minus target, as these give
+    signals=frozenset(codes.SIGNALS),
+    follows=frozenset(FOLLOWS),
+)
+
+
 def require_supported(engine: str, can: Capabilities, plan: Plan) -> None:
     """Refuse a plan that an engine cannot run, before anything runs.
 
@@ -45,7 +55,31 @@ def require_supported(engine: str, can: Capabilities, plan: Plan) -> None:
     )
     for what, names, known in asked:
         for name in sorted(names - known):
-            require(False, f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
+            raise InputError(f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
+
+
+def require_spiking(engine: str, plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
+    """Refuse what no engine on spikes can do.
+
+    Raises
+    ------
+    InputError
+        Names what cannot be done, and what can.
+    """
+    require(optimiser.kind == "sgd", f"the {engine} engine has no optimiser {optimiser.kind!r}; use 'sgd'")
+    require(
+        spiking.reset_state or plan.perturbation is None or spiking.baseline != "clean",
+        "baseline 'clean' shows each sample twice, each time from rest; set reset_state, or baseline = 'running'",
+    )
+    for index, projection in enumerate(plan.projections):
+        require(
+            projection.dropout == 0,
+            f"the {engine} engine has no dropout, but layer {index} has {projection.dropout:g}; set it to 0",
+        )
+        require(
+            spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
+            f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
+        )
 
 
 def require_sizes(batch_size: int, threads: int | None) -> None:

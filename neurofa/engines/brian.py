@@ -7,24 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..io.atomic import atomic_path
-from ..rules import Params, Plan
+from ..rules import Params, Plan, following
 from ..spec import Optimiser, Spiking
 from ..spec.errors import InputError, require, require_choice
-from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
-from .base import Capabilities, put_back, require_sizes, require_supported
+from .base import ON_SPIKES, put_back, require_sizes, require_supported
 from .brian_refusals import require_known
 from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
 from .brian_script import data_file, script
 from .brian_setting import Setting
 from .learner import require_unit_interval
 
-CAPABILITIES = Capabilities(
-    activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
-    losses=frozenset({"bce", "cce", "mse", "half_sse"}),
-    signals=frozenset({"error", "error_sign", "target", "loss_change", "none"}),
-    follows=frozenset({"fixed", "transpose", "sign", "offset", "derived", "learned"}),
-)
 TARGETS, STANDALONE = ("auto", "numpy", "cython"), "cpp_standalone"
 AT_ONCE = 200  # presentations of a test that are one run
 
@@ -83,7 +76,7 @@ class BrianEngine:
         )
         require_choice("target of Brian2", target, TARGETS)
         require_sizes(batch_size, threads)
-        require_supported("brian", CAPABILITIES, plan)
+        require_supported("brian", ON_SPIKES, plan)
         optimiser = Optimiser.of(optimiser)
         require(
             batch_size == 1,
@@ -276,9 +269,8 @@ class BrianEngine:
             self.params[key][...] = value
         for route in self.plan.feedback:
             if route.follow in ("sign", "offset") and route.basis is not None:
-                W = self.params[f"layers.{route.source}.W"].T
-                B = route.basis * np.sign(W) if route.follow == "sign" else W + route.basis
-                self.params[f"layers.{route.layer}.B"][...] = B
+                W = self.params[f"layers.{route.source}.W"]
+                self.params[f"layers.{route.layer}.B"][...] = following(route.follow, W, route.basis)
 
     def warm_up(self) -> None:
         """Import Brian2; networks are built when they are first shown something."""

@@ -5,6 +5,7 @@ import math
 from ..rules import Plan
 from ..spec import Optimiser, Spiking
 from ..spec.errors import require
+from .base import require_spiking
 from .brian_setting import Setting
 from .learner import CUTOFF
 
@@ -12,7 +13,7 @@ from .learner import CUTOFF
 def require_known(plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
     """Refuse what the script has no part for."""
     _require_storable(plan, spiking)
-    require(optimiser.kind == "sgd", f"the brian engine has no optimiser {optimiser.kind!r}; use 'sgd'")
+    require_spiking("brian", plan, spiking, optimiser)
     ridge = plan.perturbation is not None and plan.perturbation.estimator == "ridge"
     learned = any(route.follow == "learned" for route in plan.feedback)
     require(
@@ -23,19 +24,6 @@ def require_known(plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
         all(route.redraw is None for route in plan.feedback),
         "the brian engine draws no feedback magnitudes anew; use 'scaled', 'unit' or 'fixed_random'",
     )
-    require(
-        spiking.reset_state or plan.perturbation is None or spiking.baseline != "clean",
-        "baseline 'clean' shows each sample twice, each time from rest; set reset_state, or baseline = 'running'",
-    )
-    for index, projection in enumerate(plan.projections):
-        require(
-            projection.dropout == 0,
-            f"the brian engine has no dropout, but layer {index} has {projection.dropout:g}; set it to 0",
-        )
-        require(
-            spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
-            f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
-        )
 
 
 def _require_storable(plan: Plan, spiking: Spiking) -> None:

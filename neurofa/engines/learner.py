@@ -12,7 +12,7 @@ from ..kernels.encoders import ENCODERS, capacity
 from ..kernels.online import After, Perturbed, Samples
 from ..kernels.presenting import Inputs, Learner
 from ..kernels.teaching import Teaching
-from ..rules import Params, Plan
+from ..rules import Params, Plan, following
 from ..spec import Neuron, Spiking
 from ..spec.errors import require
 from .base import FOLLOWS
@@ -93,12 +93,12 @@ class Shared:
         shared = Shared(plan, spiking, circuit, built, layers, feedback, basis, rate, stored, shadow, key)
         for route in plan.feedback:
             if route.follow != "transpose":
-                shared.matrix(feedback, route.layer)[...] = plan.params[f"layers.{route.layer}.B"]
+                shared.feedback_view(feedback, route.layer)[...] = plan.params[f"layers.{route.layer}.B"]
             if route.basis is not None and route.follow in ("sign", "offset"):
-                shared.matrix(basis, route.layer)[...] = route.basis
+                shared.feedback_view(basis, route.layer)[...] = route.basis
         return shared
 
-    def matrix(self, flat: np.ndarray, layer: int) -> np.ndarray:
+    def feedback_view(self, flat: np.ndarray, layer: int) -> np.ndarray:
         """A hidden layer's part of the feedback or the basis, (n_source, n_layer)."""
         row = self.layers[layer]
         n, n_source = row[layout.WIDTH], self.layers[row[layout.SOURCE], layout.WIDTH]
@@ -118,16 +118,15 @@ class Shared:
         for route in self.plan.feedback:
             transposed = route.follow == "transpose"
             W = views[f"layers.{route.source}.W"]
-            views[f"layers.{route.layer}.B"] = W.T if transposed else self.matrix(self.feedback, route.layer)
+            views[f"layers.{route.layer}.B"] = W.T if transposed else self.feedback_view(self.feedback, route.layer)
         return views
 
     def follow(self) -> None:
         """Write the feedback that kernels read from W itself where `params` shows it."""
         for route in self.plan.feedback:
             if route.follow in ("sign", "offset"):
-                B, basis = (self.matrix(flat, route.layer) for flat in (self.feedback, self.basis))
-                W = self.split(self.built.weights)[f"layers.{route.source}.W"].T
-                B[...] = basis * np.sign(W) if route.follow == "sign" else W + basis
+                B, basis = (self.feedback_view(flat, route.layer) for flat in (self.feedback, self.basis))
+                B[...] = following(route.follow, self.split(self.built.weights)[f"layers.{route.source}.W"], basis)
 
     def minimum(self) -> np.ndarray:
         """Lower bound of each connection's weights."""

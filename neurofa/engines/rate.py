@@ -13,9 +13,8 @@ from ..kernels.dense import BLOCK
 from ..kernels.network import advance, evaluate, follow, forward, learn, send_back
 from ..kernels.perturbed import Learned, advance_perturbed
 from ..kernels.prefetching import LINE
-from ..rules import Params, Plan, derive
-from ..rules.feedback import magnitude
-from ..spec import Feedback, Optimiser
+from ..rules import Params, Plan, renewed
+from ..spec import Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_sizes, require_supported
@@ -114,7 +113,7 @@ class RateEngine:
             self.params[key][...] = value
         for route in plan.feedback:
             if route.basis is not None and route.follow in ("sign", "offset"):
-                self._stored(self.kernel_state.basis, route.layer)[...] = route.basis.T
+                self._feedback_view(self.kernel_state.basis, route.layer)[...] = route.basis.T
         self.learned = self._new_learned(capacity, n_feedback)
         drawn = plan.constraint.key if plan.constraint else None
         drawn = int(random.rounding.integers(2**63)) if drawn is None else drawn
@@ -179,7 +178,7 @@ class RateEngine:
             learns=learns,
         )
 
-    def _stored(self, flat: np.ndarray, layer: int) -> np.ndarray:
+    def _feedback_view(self, flat: np.ndarray, layer: int) -> np.ndarray:
         """A hidden layer's part of a vector laid out as the feedback, (n_layer, n_source)."""
         row = self.net.layout[layer]
         n, n_source = row[codes.N_POST], self.net.layout[row[codes.SOURCE], codes.N_POST]
@@ -199,7 +198,7 @@ class RateEngine:
                 if route.follow == "transpose":
                     views[key] = views[f"layers.{route.source}.W"].T
                 else:
-                    views[key] = self._stored(self.kernel_state.feedback, route.layer).T
+                    views[key] = self._feedback_view(self.kernel_state.feedback, route.layer).T
         return views
 
     def _arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -270,19 +269,11 @@ class RateEngine:
 
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""
-        for route in self.plan.feedback:
-            basis = route.basis
-            if route.redraw is not None:
-                shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
-                basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self._stored(self.kernel_state.basis, route.layer)[...] = self.plan.stored_feedback(
-                    route.layer, basis
-                ).T
-            if route.follow == "derived" and route.feedback is not None:
-                B = self.plan.stored_feedback(
-                    route.layer, derive(route.feedback, self.params, route.source, route.layer, basis)
-                )
-                self._stored(self.kernel_state.feedback, route.layer)[...] = B.T
+        for layer, basis, B in renewed(self.plan, self.params, self.noise):
+            if basis is not None:
+                self._feedback_view(self.kernel_state.basis, layer)[...] = basis.T
+            if B is not None:
+                self._feedback_view(self.kernel_state.feedback, layer)[...] = B.T
         follow(self.net, self.kernel_state)
 
     def warm_up(self) -> None:
@@ -338,7 +329,7 @@ class RateEngine:
             result[f"layers.{index}.M"] = self.buffers.modulator[at : at + n_post * n].reshape(n_post, n).T.copy()
         if self.learned.learns and not self.learned.ridge:
             for route in self.plan.feedback:
-                result[f"layers.{route.layer}.dB"] = self._stored(self.learned.grad, route.layer).T.copy()
+                result[f"layers.{route.layer}.dB"] = self._feedback_view(self.learned.grad, route.layer).T.copy()
         return result
 
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:

@@ -6,7 +6,6 @@ from functools import reduce
 import numpy as np
 
 from ..kernels import teaching as layout
-from ..kernels.codes import SIGNALS
 from ..kernels.online import (
     DECAY_EVERY,
     Perturbed,
@@ -18,23 +17,15 @@ from ..kernels.online import (
     show_samples,
 )
 from ..kernels.presenting import Learner, Show
-from ..rules import Params, Plan, derive
-from ..rules.feedback import magnitude
-from ..spec import Feedback, Optimiser, Spiking
+from ..rules import Params, Plan, renewed
+from ..spec import Optimiser, Spiking
 from ..spec.errors import require
-from ..spec.network import ACTIVATIONS
 from ..spec.seeds import streams
-from .base import FOLLOWS, Capabilities, put_back, require_sizes, require_supported
+from .base import ON_SPIKES, put_back, require_sizes, require_spiking, require_supported
 from .blas import one_blas_thread
 from .learner import Shared, after_of, as_samples, new_learner, perturbed_of
 from .threads import available_threads
 
-CAPABILITIES = Capabilities(
-    activations=frozenset(ACTIVATIONS),  # none acts: the neuron model takes their place
-    losses=frozenset({"bce", "cce", "mse", "half_sse"}),  # errors are output minus target, as these give
-    signals=frozenset(SIGNALS),
-    follows=frozenset(FOLLOWS),
-)
 LANES = 8  # partial sums of a batch: their number, and not that of the threads, decides the rounding
 MAX_THREADS = 8
 
@@ -75,23 +66,14 @@ class SpikingEngine:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        require_supported("spiking", CAPABILITIES, plan)
+        require_supported("spiking", ON_SPIKES, plan)
         require_sizes(batch_size, threads)
         optimiser = Optimiser.of(optimiser)
-        require(optimiser.kind == "sgd", f"the spiking engine has no optimiser {optimiser.kind!r}; use 'sgd'")
+        require_spiking("spiking", plan, spiking, optimiser)
         require(
             batch_size == 1 or spiking.reset_state,
             "spiking batches are presented side by side, each sample from rest; set reset_state, or batch_size = 1",
         )
-        for index, projection in enumerate(plan.projections):
-            require(
-                projection.dropout == 0,
-                f"the spiking engine has no dropout, but layer {index} has {projection.dropout:g}; set it to 0",
-            )
-            require(
-                spiking.homeostasis is None or projection.bias or index == plan.n_layers - 1,
-                f"homeostasis lowers the bias of busy neurons, but layer {index} has none; give it one",
-            )
         self.plan, self.spiking, self.batch_size, self.steps = plan, spiking, batch_size, 0
         self.threads = min(MAX_THREADS, threads or available_threads())
         self.weight_decay, self.presented, self.tick = optimiser.weight_decay, 0, 0
@@ -102,10 +84,6 @@ class SpikingEngine:
         self.shared = Shared.of(plan, spiking, int(random.rounding.integers(2**63)) if key is None else key)
         self.params = self.shared.params()
         self.perturbed, self.after = perturbed_of(self.shared), after_of(self.shared)
-        require(
-            spiking.reset_state or not self.perturbed.clean,
-            "baseline 'clean' shows each sample twice, each time from rest; set reset_state, or baseline = 'running'",
-        )
         self.online = batch_size == 1 and not self.perturbed.clean
         self.learner = new_learner(self.shared, self.training_key, spiking.ticks)
         n_lanes = 0 if self.online else min(LANES, batch_size)
@@ -253,16 +231,13 @@ class SpikingEngine:
 
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""
-        for route in self.plan.feedback:
-            basis = route.basis
-            if route.redraw is not None:
-                shape = (self.plan.sizes[route.source + 1], self.plan.sizes[route.layer + 1])
-                basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, self.noise)
-                self.shared.matrix(self.shared.basis, route.layer)[...] = self.plan.stored_feedback(route.layer, basis)
-            if route.follow == "derived" and route.feedback is not None:
-                with one_blas_thread():  # several would spend their time waiting for each other, once a sample
-                    B = derive(route.feedback, self.params, route.source, route.layer, basis)
-                self.shared.matrix(self.shared.feedback, route.layer)[...] = self.plan.stored_feedback(route.layer, B)
+        shared = self.shared
+        with one_blas_thread():  # several would spend their time waiting for each other, once a sample
+            for layer, basis, B in renewed(self.plan, self.params, self.noise):
+                if basis is not None:
+                    shared.feedback_view(shared.basis, layer)[...] = basis
+                if B is not None:
+                    shared.feedback_view(shared.feedback, layer)[...] = B
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""

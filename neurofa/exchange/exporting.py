@@ -1,6 +1,7 @@
 """From a run's folder, a checkpoint or a model to a file for another tool: what the command line does."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ from ..io.checkpoint import load_checkpoint
 from ..io.config import load_model
 from ..io.descriptions import read_texts
 from ..protocol import check_data
-from ..rules import Params, Plan, lower, named, with_basis
-from ..spec import Hardware, Model, Network, Rule, Spiking
+from ..rules import Params, Plan, lower, named, with_basis, without_feedback
+from ..spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from ..spec.errors import require, require_choice
 from ..trainer import CHECKPOINT
 from .chips import write_weights
@@ -90,7 +91,8 @@ def export(
             rule is None and hardware is None,
             "the checkpoint of a run knows its rule and its hardware; leave both out",
         )
-        found = of_checkpoint(Path(source))
+        checkpoint = checkpoint_of(source)
+        found = of_checkpoint(checkpoint, *load_checkpoint(checkpoint))
     else:
         found = of_model(source if isinstance(source, Model) else load_model(source), rule, hardware, seed)
     if to == "nir":
@@ -116,30 +118,36 @@ def is_run(source: str | os.PathLike[str]) -> bool:
     return os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
 
 
-def operations_of(path: Path) -> np.ndarray | None:
-    """Synaptic operations of a sample (forward, feedback, update) that a run counted; None if it counted none."""
-    arrays, _ = load_checkpoint(path / CHECKPOINT if path.is_dir() else path)
-    shown = arrays.get("engine.presented", np.zeros(1))
-    if "engine.operations" not in arrays or not shown.sum():
-        return None
-    return np.asarray(arrays["engine.operations"] / shown)
+def operations_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Synaptic operations of a sample (forward, feedback, update) that a run counted; None if it counted none.
+
+    `arrays` are those of its checkpoint.
+    """
+    shown = arrays.get("engine.presented", np.zeros(1)).sum()
+    return np.asarray(arrays["engine.operations"] / shown) if shown and "engine.operations" in arrays else None
 
 
 def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | None, seed: int) -> Source:
     """A model as it is initialised."""
     require(rule is not None, "a model's feedback depends on the rule; give a rule")
-    network, _, own = model.for_rule(named(rule) if isinstance(rule, str) else rule)  # type: ignore[arg-type]
-    spiking, plan = model.spiking_for(own), lower(network, own, seed)
+    network, _, own, spiking = settings_for(model, named(rule) if isinstance(rule, str) else rule)  # type: ignore[arg-type]
+    plan = lower(network, own, seed)
     chip = load_profile(hardware) if isinstance(hardware, str) else hardware
     if chip is not None:
         plan = constrain(plan, spiking, chip, seed=seed)
     return Source(network, own, spiking, chip, plan.params, plan.units(), plan)
 
 
-def of_checkpoint(path: Path) -> Source:
-    """What a run has learned: at its end, or in the best epoch where it was stopped early."""
-    checkpoint = path / CHECKPOINT if path.is_dir() else path
-    arrays, metadata = load_checkpoint(checkpoint)
+def checkpoint_of(run: str | os.PathLike[str]) -> Path:
+    """The checkpoint of a run, which is named by its folder or by itself."""
+    return Path(run) / CHECKPOINT if os.path.isdir(run) else Path(run)
+
+
+def of_checkpoint(checkpoint: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Source:
+    """What a run has learned: at its end, or in the best epoch where it was stopped early.
+
+    `arrays` and `metadata` are what its checkpoint holds.
+    """
     best: dict[str, np.ndarray] = {
         key.removeprefix("best."): value for key, value in arrays.items() if key.startswith("best.layers.")
     }
@@ -151,8 +159,7 @@ def of_checkpoint(path: Path) -> Source:
     require(not missing, f"{checkpoint} does not say of which network it is; train it again with this version")
     network, rule, spiking, chip = (parts[name] for name in ("network", "rule", "spiking", "hardware"))
     units = {key: (float(unit), int(lowest)) for key, (unit, lowest) in described.get("units", {}).items()}
-    given = {key: value for key, value in params.items() if not key.endswith(".B")}
-    plan = lower(network, rule, params=given, precision=str(params["layers.0.W"].dtype))
+    plan = lower(network, rule, params=without_feedback(params), precision=str(params["layers.0.W"].dtype))
     plan = replace(plan, params=plan.params | params, feedback=tuple(with_basis(r, params) for r in plan.feedback))
     if chip is not None:  # what was learned on the chip's levels lies on them, and stays as it is
         plan = constrain(plan, None if metadata.get("mode") == "rate" else spiking, chip)

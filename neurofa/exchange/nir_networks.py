@@ -14,7 +14,7 @@ import numpy as np
 from ..io.atomic import atomic_path
 from ..io.descriptions import as_text, read_texts
 from ..rules import Params
-from ..spec import InputError, Model, Network, Neuron, Rule, Spiking
+from ..spec import InputError, Model, Network, Neuron, Rule, Spiking, settings_for
 from ..spec.errors import require
 from ..spec.hardware import Hardware
 from .nir_graphs import load_graph
@@ -188,8 +188,7 @@ def _parts(given: Model | Network, rule: Rule | None, spiking: Spiking | None) -
     require(isinstance(given, Model), f"to_nir takes a Model or a Network, not a {type(given).__name__}")
     if rule is None:
         return given.network, None, spiking or given.spiking
-    chosen = spiking or given.spiking_for(rule)
-    network, _, rule = given.for_rule(rule)
+    network, _, rule, chosen = settings_for(given, rule, spiking)
     return network, rule, chosen
 
 

@@ -111,7 +111,9 @@ def compute_seconds(rows: Iterable[Row]) -> float:
 
 def thinned(count: int, points: int = 50) -> list[int]:
     """Places of at most so many of `count` values, evenly from the first to the last."""
-    return sorted(set(np.linspace(0, count - 1, min(points, count)).round().astype(int).tolist())) if count else []
+    from ..plot.common import spread_out
+
+    return spread_out(range(count), points)
 
 
 def panels(columns: int = 1, rows: int = 1, width: float = 7.2, height: float = 2.6) -> "tuple[Figure, list[Axes]]":

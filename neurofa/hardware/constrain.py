@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
+from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive, following
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import require
 from ..spec.seeds import streams
@@ -145,15 +145,11 @@ def _first_level(origin: float, step: float, minimum: float) -> float:
 
 def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np.ndarray:
     """B of a route at the present W."""
-    W: np.ndarray = params[f"layers.{route.source}.W"].T
+    W = params[f"layers.{route.source}.W"]
     if route.follow == "transpose":
-        return W.copy()
-    if route.follow == "sign" and route.basis is not None:
-        signed: np.ndarray = route.basis * np.sign(W)
-        return signed
-    if route.follow == "offset" and route.basis is not None:
-        moved: np.ndarray = W + route.basis
-        return moved
+        return W.T.copy()
+    if route.follow in ("sign", "offset") and route.basis is not None:
+        return following(route.follow, W, route.basis)
     return params[f"layers.{route.layer}.B"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..rules import FeedbackProjection, Plan
 from ..spec import Hardware, PostFactor, Spiking
 from ..spec.errors import require
-from .fit import FULL_BITS, feedback_bits, require_hardware, weight_bits
+from .fit import FULL_BITS, bits_of, require_hardware
 from .profiles import profile_names, provenance
 
 FOLLOWS_W = ("transpose", "sign", "offset", "derived")  # feedback that needs W, or its changes, at another place
@@ -168,11 +168,6 @@ def costs_table(cost: Costs) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _bits(levels: object) -> int:
-    """Of a number with these levels (or a trace); full precision without."""
-    return FULL_BITS if levels is None else int(getattr(levels, "bits"))  # noqa: B009
-
-
 def _memory(plan: Plan, hardware: Hardware, spiking: Spiking) -> Memory:
     sizes, state = plan.sizes[1:], hardware.state
     neurons = list(zip(sizes, spiking.neurons(plan.n_layers), strict=True))
@@ -182,16 +177,16 @@ def _memory(plan: Plan, hardware: Hardware, spiking: Spiking) -> Memory:
     ticks = {n: n.refractory_ticks(spiking.dt_ms) for _, n in neurons}
     signalled = sizes[-1] + (0 if plan.signal == "none" else hidden)
     return Memory(
-        weights=sum(p.n_pre * p.n_post for p in plan.projections) * weight_bits(hardware),
-        biases=sum(p.n_post for p in plan.projections if p.bias) * weight_bits(hardware),
-        feedback=sum(_own_feedback(plan, route) for route in plan.feedback) * feedback_bits(hardware),
+        weights=sum(p.n_pre * p.n_post for p in plan.projections) * bits_of(hardware.weights),
+        biases=sum(p.n_post for p in plan.projections if p.bias) * bits_of(hardware.weights),
+        feedback=sum(_own_feedback(plan, route) for route in plan.feedback) * bits_of(hardware.feedback),
         membranes=sum(sizes) * membrane,
         currents=sum(size for size, n in neurons if n.model == "cuba_lif") * current,
         refractory=sum(size * ticks[n].bit_length() for size, n in neurons),
         thresholds=sum(size for size, n in neurons if n.threshold_step > 0) * FULL_BITS,
         post_factors=(0 if plan.signal == "none" else hidden) * FULL_BITS * (spiking.post.kind == "current_window"),
         traces=sum(_presynaptic(plan, hardware, spiking, layer) for layer in range(plan.n_layers)),
-        modulators=signalled * _bits(hardware.modulators),
+        modulators=signalled * bits_of(hardware.modulators),
         error_neurons=_error_neurons(plan) * FULL_BITS,
         delays=sum(p.n_pre * d for p, d in zip(plan.projections, spiking.delays(plan.n_layers), strict=True)),
     )
@@ -213,7 +208,7 @@ def _presynaptic(plan: Plan, hardware: Hardware, spiking: Spiking, layer: int) -
         return 0
     units = projection.n_pre + projection.bias
     if spiking.update == "error":
-        return units * _bits(hardware.traces)
+        return units * bits_of(hardware.traces)
     every = hardware.learning.every_ticks or 1
     return units * every.bit_length() if every > 1 else 0
 

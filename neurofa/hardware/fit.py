@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..rules import Plan
-from ..spec import Hardware, InputError
+from ..spec import Hardware, InputError, Levels
 from ..spec.errors import require
+from ..spec.hardware import Trace
 
 FULL_BITS = 32  # of a number in full precision
 
@@ -136,14 +137,9 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     return placed
 
 
-def weight_bits(hardware: Hardware) -> int:
-    """Bits of a stored weight."""
-    return FULL_BITS if hardware.weights is None else hardware.weights.bits
-
-
-def feedback_bits(hardware: Hardware) -> int:
-    """Bits of a stored feedback weight."""
-    return FULL_BITS if hardware.feedback is None else hardware.feedback.bits
+def bits_of(levels: Levels | Trace | None) -> int:
+    """Bits of a stored number that has these levels, or of a trace; those of full precision without."""
+    return FULL_BITS if levels is None else levels.bits
 
 
 def _shape_of(plan: Plan, hardware: Hardware) -> _Shape:
@@ -203,7 +199,7 @@ def _parts(shape: _Shape, layer: int) -> str:
 def _bits(shape: _Shape, hardware: Hardware, layer: int) -> int:
     """Synapse memory of a neuron."""
     feedback = shape.feedback(layer)
-    return (shape.fan_in(layer) - feedback) * weight_bits(hardware) + feedback * feedback_bits(hardware)
+    return (shape.fan_in(layer) - feedback) * bits_of(hardware.weights) + feedback * bits_of(hardware.feedback)
 
 
 def _on_own_cores(shape: _Shape, hardware: Hardware) -> list[PopulationPlacement] | _Lack:

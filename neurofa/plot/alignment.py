@@ -21,6 +21,7 @@ from .common import (
     rule_legend,
     rule_lines,
     seeds_text,
+    spread_out,
     styled,
     variable,
 )
@@ -259,12 +260,6 @@ def activation_histograms(
         if legend and ax.get_legend_handles_labels()[0]:
             ax.legend(title="updates", alignment="left")
     return ax
-
-
-def spread_out(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, evenly from the first to the last."""
-    places = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
-    return [values[place] for place in places]
 
 
 def _layer(array: "xarray.DataArray", layer: int) -> "xarray.DataArray":

@@ -223,3 +223,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     undated = {"CreationDate": None} if suffix == ".pdf" else None
     with atomic_path(path) as temporary, styled():
         figure.savefig(temporary, format=suffix[1:], dpi=200, metadata=undated)
+
+
+def spread_out(values: Sequence[int], most: int) -> list[int]:
+    """At most so many of the values, evenly from the first to the last."""
+    places = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
+    return [values[place] for place in places]

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..spec.errors import InputError
-from .alignment import alignment_by_rule, angled_layers, spread_out
-from .common import PAGE, axis_values, legend_columns, rule_lines, seeds_text, styled, variable
+from .alignment import alignment_by_rule, angled_layers
+from .common import PAGE, axis_values, legend_columns, rule_lines, seeds_text, spread_out, styled, variable
 from .curves import COSTS, cost_by_rule, final_errors, final_values, learning_curves, log_ticks, spans_decades
 
 if TYPE_CHECKING:

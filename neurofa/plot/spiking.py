@@ -11,8 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..recording import Recording, chosen_units
 from ..spec.errors import require, require_choice
-from .alignment import spread_out
-from .common import BLACK, BLUE, COLUMN, GREY, VERMILLION, legend_columns, note_if_empty, styled
+from .common import BLACK, BLUE, COLUMN, GREY, VERMILLION, legend_columns, note_if_empty, spread_out, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..recording import VARIABLES, Recording, Trace
 from ..spec.errors import InputError, require, require_choice
-from .alignment import spread_out
-from .common import BLACK, COLUMN, GREY, legend_columns, styled
+from .common import BLACK, COLUMN, GREY, legend_columns, spread_out, styled
 from .spiking import in_words, legend_above, shown_window, stack, time_axis
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from ..analysis.alignment import angle_deg, cosine
+from ..analysis.modes import correlation
 from ..spec.errors import InputError, require, require_choice
-from .alignment import spread_out
-from .common import BLUE, GREY, ORANGE, VERMILLION, note_if_empty, styled
+from .common import BLUE, GREY, ORANGE, VERMILLION, note_if_empty, spread_out, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def three_factor_scatter(
         ax.axhline(0, color=GREY, linewidth=0.5, zorder=1)
         if against == "product":
             ax.axvline(0, color=GREY, linewidth=0.5, zorder=1)
-        r = _correlation(x, y)
+        r = correlation(x, y)
         right = against == "product" and r < 0  # the corner that a falling line leaves free
         ax.text(
             0.98 if right else 0.02, 0.98, f"{_correlation_text(r)}\n{len(x):,} synapses", transform=ax.transAxes,
@@ -294,17 +294,6 @@ def _pair(name: str, W: np.ndarray, back_name: str, B: np.ndarray) -> tuple[np.n
             f"{name} has shape {W.shape} and {back_name} {B.shape}; give (n_layer, n_source) and (n_source, n_layer)"
         )
     return W, B
-
-
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's correlation; NaN where one of the two does not vary or is not finite."""
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return float("nan")
-    x, y = x - x.mean(), y - y.mean()
-    if not (x.any() and y.any()):
-        return float("nan")
-    x, y = x / np.abs(x).max(), y / np.abs(y).max()
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
 def _correlation_text(r: float) -> str:

@@ -1,10 +1,10 @@
 """Rules: the published presets, feedback sources, and lowering to a Plan."""
 
 from .constraint import Constraint, Grid, Integers
-from .feedback import derive, path_weights
+from .feedback import derive, following, path_weights, renewed
 from .initialise import draw
 from .lower import check, fitted, freeze, lower, with_basis
-from .plan import FeedbackProjection, Params, Plan, Projection
+from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, without_feedback
 from .presets import (
     ADAFA,
     BP,
@@ -53,9 +53,13 @@ __all__ = [
     "derive",
     "draw",
     "fitted",
+    "following",
     "freeze",
     "lower",
     "named",
     "path_weights",
+    "precision_of",
+    "renewed",
     "with_basis",
+    "without_feedback",
 ]

@@ -1,11 +1,12 @@
 """Feedback matrices: how each source makes B from a draw or from W."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ..spec import Feedback, Init, InputError, Network
 from .initialise import draw
+from .plan import Plan
 
 FOLLOWS = {
     "transpose": "transpose",
@@ -36,6 +37,15 @@ def magnitude(feedback: Feedback, init: Init, shape: tuple[int, int], rng: np.ra
         return np.full(shape, np.sqrt(2 / (n_source + n_layer)))
     drawn: np.ndarray = np.abs(draw(init, shape, n_layer, n_source, rng))
     return drawn
+
+
+def following(how: str, W: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """B, shape (n_source, n_layer), that follows W, (n_layer, n_source), elementwise: by its ``sign``, or ``offset``.
+
+    `basis` is the magnitude or the offset, in B's shape.
+    """
+    B: np.ndarray = (basis * np.sign(W.T)).astype(W.dtype) if how == "sign" else W.T + basis
+    return B
 
 
 def derive(
@@ -72,11 +82,9 @@ def derive(
         if basis is None:
             shape = (path.shape[1], path.shape[0])
             basis = magnitude(feedback, Init("zeros"), shape, np.random.default_rng(0))
-        signed: np.ndarray = (basis * np.sign(path.T)).astype(path.dtype)
-        return signed
+        return following("sign", path, basis)
     if feedback.source == "matching" and basis is not None:
-        followed: np.ndarray = path.T + basis
-        return followed
+        return following("offset", path, basis)
     raise InputError(
         f"feedback {feedback.source!r} does not follow from W: give layers.{layer}.B with shape "
         f"({path.shape[1]}, {path.shape[0]})"
@@ -106,3 +114,26 @@ def initial(
             return drawn, drawn - path_weights(params, source, layer).T
         return drawn, None
     return derive(feedback, params, source, layer), None
+
+
+def renewed(
+    plan: Plan, params: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> Iterator[tuple[int, np.ndarray | None, np.ndarray | None]]:
+    """What the update itself does not follow W with, made anew from the present parameters as it can be stored.
+
+    Yields
+    ------
+    int, array or None, array or None
+        Layer that the feedback reaches; magnitudes that were drawn anew; B that was computed anew. Both (n_source,
+        n_layer).
+    """
+    for route in plan.feedback:
+        basis, drawn, B = route.basis, None, None
+        if route.redraw is not None:
+            shape = (plan.sizes[route.source + 1], plan.sizes[route.layer + 1])
+            basis = magnitude(Feedback("sign_transpose", "batchwise_random"), route.redraw, shape, rng)
+            drawn = plan.stored_feedback(route.layer, basis)
+        if route.follow == "derived" and route.feedback is not None:
+            made = derive(route.feedback, params, route.source, route.layer, basis)
+            B = plan.stored_feedback(route.layer, made)
+        yield route.layer, drawn, B

@@ -12,7 +12,7 @@ from ..spec.network import BOUNDED
 from ..spec.seeds import streams
 from .feedback import FOLLOWS, derive, initial
 from .initialise import draw, reach
-from .plan import FeedbackProjection, Params, Plan, Projection
+from .plan import FeedbackProjection, Params, Plan, Projection, precision_of
 
 MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
 
@@ -228,7 +228,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     """
     check(network, rule, params)
     check_keys(network, params)
-    precision = "float64" if all(np.asarray(v).dtype == np.float64 for v in params.values()) else "float32"
+    precision = precision_of(params)
     sizes, values = network.sizes, {}
     for index, described in enumerate(network.layers):
         shapes: dict[str, tuple[int, ...]] = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}

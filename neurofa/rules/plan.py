@@ -1,5 +1,6 @@
 """The Plan: a network under a rule, in the only form that engines see."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,16 @@ from ..spec import Feedback, Init, Perturbation
 from .constraint import Constraint
 
 Params = dict[str, np.ndarray]
+
+
+def without_feedback(params: Mapping[str, np.ndarray]) -> Params:
+    """W and b of all layers, without any B."""
+    return {key: value for key, value in params.items() if not key.endswith(".B")}
+
+
+def precision_of(params: Mapping[str, np.ndarray]) -> str:
+    """``float64`` if all parameters are, otherwise ``float32``."""
+    return "float64" if all(np.asarray(value).dtype == np.float64 for value in params.values()) else "float32"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from .errors import InputError
 from .hardware import Energy, Hardware, Learning, Levels, Limits, Neurons, State, Trace
-from .model import Model, Override
+from .model import Model, Override, settings_for
 from .network import Init, Layer, Network
 from .rule import Feedback, Perturbation, Rule
 from .spiking import Encoder, Homeostasis, Neuron, PostFactor, Spiking
@@ -35,4 +35,5 @@ __all__ = [
     "State",
     "Trace",
     "Training",
+    "settings_for",
 ]

@@ -57,3 +57,12 @@ class Model:
     def spiking_for(self, rule: Rule) -> Spiking:
         """How this model runs on spikes under a rule."""
         return self.rules.get(rule.name, Override()).spiking or self.spiking
+
+
+def settings_for(
+    net: Model | Network, rule: Rule, spiking: Spiking | None = None
+) -> tuple[Network, Training, Rule, Spiking]:
+    """Network, protocol of rate mode, rule and spiking mode: a model's own for the rule; `spiking` if it is given."""
+    model = net if isinstance(net, Model) else Model(net)
+    network, training, own = model.for_rule(rule)
+    return network, training, own, spiking or model.spiking_for(rule)
