@@ -23,7 +23,16 @@ from .trainer import CHECKPOINT
 
 
 class Score(NamedTuple):
-    """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
+    """How well a network does on samples.
+
+    Parameters
+    ----------
+    loss
+        Mean over the samples: of the network's loss in rate mode; in spiking mode of half the squared distance of
+        output activities from their targets.
+    error
+        Fraction of samples classified wrongly; for a regression the mean loss again.
+    """
 
     loss: float
     error: float

@@ -126,7 +126,14 @@ class Recording:
         return self.ticks * self.dt_ms
 
     def size(self, population: str) -> int:
-        """Number of units of a population: the given one, or one more than the highest that left any event."""
+        """Number of units of a population.
+
+        Parameters
+        ----------
+        population
+            Where `sizes` does not have it, the number is one more than the highest unit that left an event or a trace,
+            and 0 if none did.
+        """
         if population in self.sizes:
             return int(self.sizes[population])
         events = [table[population][1] for table in (self.spikes, self.errors) if population in table]

@@ -266,7 +266,7 @@ def train(
     augment
         Takes the place of the model's augmentation: names of `DataSpec.augment`, or a function (x, rng) that
         returns altered training inputs of the same shape (n, features), called before each epoch, such as
-        `neurofa.io.augment.gaussian_noise`.
+        ``gaussian_noise(0.1)`` after ``from neurofa.io.augment import gaussian_noise``.
     threads
         Numba threads; results are the same bit for bit for the same number. A run that is resumed has as many as
         before, unless given.

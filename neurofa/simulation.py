@@ -211,6 +211,11 @@ class Simulation:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a saved state.
 
+        Parameters
+        ----------
+        state
+            What `state` gave, of the same circuit and precision.
+
         Raises
         ------
         InputError

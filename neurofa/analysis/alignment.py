@@ -110,6 +110,11 @@ def slope_at(activity: np.ndarray, activation: str, slope: float = 0.0) -> np.nd
         Name of f, one of `neurofa.spec.network.ACTIVATIONS` without softmax.
     slope
         Of ``leaky_relu`` at and below 0.
+
+    Returns
+    -------
+    np.ndarray
+        f'(z), of the shape of `activity`, float64; 1 everywhere for ``identity``.
     """
     a = np.asarray(activity, dtype=np.float64)
     if activation == "tanh":
@@ -186,7 +191,18 @@ def activation_histogram(values: np.ndarray, edges: np.ndarray = HISTOGRAM_EDGES
 
 
 def bin_centres(edges: np.ndarray = HISTOGRAM_EDGES) -> np.ndarray:
-    """Centres of the bins of `activation_histogram`, shape (n_bins,)."""
+    """Centres of the bins of `activation_histogram`.
+
+    Parameters
+    ----------
+    edges
+        Ascending bounds of the bins, shape (n_bins + 1,).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n_bins,).
+    """
     centres: np.ndarray = (edges[:-1] + edges[1:]) / 2
     return centres
 

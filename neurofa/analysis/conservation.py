@@ -75,7 +75,20 @@ def potential(
 ) -> float:
     """Conserved potential of a hidden layer: the sum of `neuron_potential` over its neurons (Robertson 2024, figure 2).
 
-    Parameters and exceptions are those of `neuron_potential`; nan where nothing is conserved.
+    Parameters
+    ----------
+    W, W_next, B, b, follow
+        As for `neuron_potential`.
+
+    Returns
+    -------
+    float
+        nan where nothing is conserved.
+
+    Raises
+    ------
+    InputError
+        For an unknown `follow`.
     """
     return float(neuron_potential(W, W_next, B, b, follow=follow).sum())
 

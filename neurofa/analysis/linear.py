@@ -20,7 +20,7 @@ def _matrices(params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def hidden_error(params: Params, T: np.ndarray) -> np.ndarray:
-    """The paper's B E, transposed: what the expected update adds to W_0, shape (n_in, n_hidden).
+    """The paper's B E, transposed: what the expected update adds to W_0.
 
     Parameters
     ----------
@@ -28,6 +28,11 @@ def hidden_error(params: Params, T: np.ndarray) -> np.ndarray:
         ``layers.0.W`` (n_in, n_hidden), ``layers.1.W`` (n_hidden, n_out), ``layers.0.B`` (n_out, n_hidden).
     T
         The target map, shape (n_in, n_out).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n_in, n_hidden), float64.
     """
     W0, W1, B = _matrices(params)
     error: np.ndarray = (T - W0 @ W1) @ B
@@ -37,8 +42,16 @@ def hidden_error(params: Params, T: np.ndarray) -> np.ndarray:
 def alignment_traces(params: Params, T: np.ndarray) -> tuple[float, float]:
     """tr(A^T B E) and tr(B W) of note 12: how A is aligned with its signal, and W with the feedback.
 
-    The first is half the rate at which the squared norm of A changes, and the rate at which the second changes
-    (equations 25 and 27). Parameters are those of `hidden_error`.
+    Parameters
+    ----------
+    params, T
+        As for `hidden_error`.
+
+    Returns
+    -------
+    with_signal, with_feedback : float
+        The first is half the rate at which the squared norm of A changes, and the rate at which the second changes
+        (equations 25 and 27).
     """
     W0, W1, B = _matrices(params)
     return float(np.sum(W0 * hidden_error(params, T))), float(np.sum(W1 * B.T))
@@ -47,7 +60,15 @@ def alignment_traces(params: Params, T: np.ndarray) -> tuple[float, float]:
 def lyapunov(params: Params, T: np.ndarray) -> tuple[float, float]:
     """V = |B E|^2 of note 11, and its rate of change where the matrix invariant is 0 (equations 15 and 18).
 
-    Parameters are those of `hidden_error`. The rate is minus a sum of squares, so V cannot rise there.
+    Parameters
+    ----------
+    params, T
+        As for `hidden_error`.
+
+    Returns
+    -------
+    V, rate : float
+        The rate is minus a sum of squares, so V cannot rise there.
     """
     W0, signal = _matrices(params)[0], hidden_error(params, T)
     rate = -2 * np.sum((signal.T @ W0) ** 2) - np.sum((W0 @ signal.T) ** 2)
@@ -59,6 +80,15 @@ def scalar_jacobian(W: float, b: float, A: float, c: float, B: float, x: float, 
 
     Not symmetric, so the velocities are the gradient of no function. The first entry is -h^2 and the fourth -W h + e,
     which the paper misprints.
+
+    Parameters
+    ----------
+    W, b, A, c
+        The four parameters: weight and bias of the output, weight and bias of the hidden neuron.
+    B
+        Feedback weight.
+    x, target
+        The input, and what y should be.
 
     Returns
     -------

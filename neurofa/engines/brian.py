@@ -48,6 +48,9 @@ class BrianEngine:
     target
         Of Brian2's code generation: ``numpy``, ``cython``, or ``auto``, which Brian2 chooses. The script of
         `write_script` has ``cpp_standalone`` too.
+    record
+        Whether the network that learns keeps the spikes of all its layers, in Brian2's monitors: they take memory with
+        every presentation.
 
     Attributes
     ----------

@@ -18,10 +18,22 @@ from .memory import aligned
 
 
 class Sparse(NamedTuple):
-    """Synapses by presynaptic unit, those of unit i at ``indptr[i]:indptr[i + 1]``; several may have one target."""
+    """Synapses by presynaptic unit (CSR); several of a unit may have one target.
 
-    indptr: np.ndarray  # (n_pre + 1,)
-    indices: np.ndarray  # targets
+    A `Simulation` or a NIR file checks them, and raises `InputError` where they do not fit.
+
+    Parameters
+    ----------
+    indptr
+        (n_pre + 1,) integers from 0, not descending: synapses of unit i are ``indptr[i]`` to before ``indptr[i + 1]``.
+    indices
+        (n_synapses,) integers: the postsynaptic unit of each synapse.
+    weights
+        (n_synapses,) weight of each synapse, in the unit of the membrane.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
     weights: np.ndarray
 
 
@@ -165,11 +177,28 @@ class Circuit:
         return [population.name for population in self.populations]
 
     def population(self, name: str) -> Population:
-        """The population of that name."""
+        """The population of that name.
+
+        Parameters
+        ----------
+        name
+            One of `names`.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
         return self.populations[self.names.index(name)]
 
     def delay_ticks(self, connection: Connection) -> int:
-        """A connection's delay, the nearest whole number of ticks."""
+        """A connection's delay, the nearest whole number of ticks.
+
+        Parameters
+        ----------
+        connection
+            Without a delay of its own: one tick.
+        """
         return 1 if connection.delay_ms is None else math.floor(connection.delay_ms / self.dt_ms + 0.5)
 
 

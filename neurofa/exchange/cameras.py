@@ -155,12 +155,22 @@ def _aedat3(data: bytes, path: Path) -> tuple[np.ndarray, ...]:
 
 
 def nmnist_files(folder: str | os.PathLike[str]) -> list[tuple[Path, int]]:
-    """The recordings in a folder of N-MNIST, such as ``Train``, and their digits, in order.
+    """The recordings in a folder of N-MNIST, and their digits.
+
+    Parameters
+    ----------
+    folder
+        With folders ``0`` to ``9``, such as ``Train``.
+
+    Returns
+    -------
+    list of (pathlib.Path, int)
+        By digit, then by name.
 
     Raises
     ------
     InputError
-        If there are no folders ``0`` to ``9`` with ``.bin`` files.
+        If none of these folders has ``.bin`` files.
     """
     folder = Path(folder)
     found = [(path, digit) for digit in range(10) for path in sorted((folder / str(digit)).glob("*.bin"))]
@@ -171,10 +181,22 @@ def nmnist_files(folder: str | os.PathLike[str]) -> list[tuple[Path, int]]:
 def in_ticks(events: Events, dt_ms: float) -> tuple[np.ndarray, np.ndarray]:
     """Events for `neurofa.Simulation.run`: a unit that has several in a tick keeps one.
 
+    Parameters
+    ----------
+    events
+        From `read_nmnist`, `read_aedat` or a file of one's own.
+    dt_ms
+        Length of a tick; a time belongs to the nearest tick.
+
     Returns
     -------
     ticks, units : numpy.ndarray
         (n,) int64, by tick, then by unit.
+
+    Raises
+    ------
+    InputError
+        For a tick that is not positive, or too short for these times.
     """
     pairs = np.unique(np.stack(events.in_ticks(dt_ms)), axis=1)
     return pairs[0], pairs[1]

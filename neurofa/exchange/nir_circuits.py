@@ -51,6 +51,21 @@ def from_nir(
 ) -> Circuit:
     """A graph of NIR as a circuit: `import_nir` without what it tells beside.
 
+    Parameters
+    ----------
+    graph_or_path, dt_ms, reset, method
+        As for `import_nir`.
+
+    Returns
+    -------
+    Circuit
+        For `neurofa.Simulation`; Input nodes are external populations.
+
+    Raises
+    ------
+    InputError
+        As `import_nir`.
+
     Examples
     --------
     >>> import nir

@@ -100,6 +100,13 @@ def circuit_to_nir(circuit: Circuit) -> nir.NIRGraph:
 def write_circuit(path: str | os.PathLike[str], circuit: Circuit) -> None:
     """Write `circuit_to_nir`'s graph to a file, completely or not at all.
 
+    Parameters
+    ----------
+    path
+        Of the file (HDF5, whatever its suffix); missing folders are made.
+    circuit
+        As for `circuit_to_nir`.
+
     Raises
     ------
     InputError
@@ -113,8 +120,16 @@ def write_circuit(path: str | os.PathLike[str], circuit: Circuit) -> None:
 def read_circuit(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Circuit:
     """Give back the circuit that `circuit_to_nir` or `write_circuit` was given.
 
-    Weights are read from the graph, so that those that another tool has changed arrive; sparse ones come back as
-    `Sparse`, with the synapses that they had unless the matrix was changed.
+    Parameters
+    ----------
+    graph_or_path
+        The graph, or its file.
+
+    Returns
+    -------
+    Circuit
+        Weights are read from the graph, so that those that another tool has changed arrive; sparse ones come back as
+        `Sparse`, with the synapses that they had unless the matrix was changed.
 
     Raises
     ------
@@ -147,7 +162,18 @@ def read_circuit(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Circui
 
 
 def beyond_circuit(circuit: Circuit) -> list[str]:
-    """What a circuit's graph does not tell other simulators, one clause each; neurofa itself reads everything back."""
+    """What a circuit's graph does not tell other simulators; neurofa itself reads everything back.
+
+    Parameters
+    ----------
+    circuit
+        As for `circuit_to_nir`.
+
+    Returns
+    -------
+    list of str
+        A clause each; empty if the graph tells everything.
+    """
     populations, connections = circuit.populations, circuit.connections
     said = beyond_neurons([p.neuron for p in populations if p.neuron is not None], circuit.transmission)
     if any(c.learning_rate is not None for c in connections):

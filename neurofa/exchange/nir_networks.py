@@ -113,6 +113,13 @@ def write_nir(
 ) -> None:
     """Write `to_nir`'s graph to a file, completely or not at all.
 
+    Parameters
+    ----------
+    path
+        Of the file (HDF5, whatever its suffix); missing folders are made.
+    model_or_network, params, rule, spiking, hardware
+        As for `to_nir`.
+
     Raises
     ------
     InputError
@@ -126,8 +133,16 @@ def write_nir(
 def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
     """Give back what `to_nir` or `write_nir` was given.
 
-    W is read from the forward graph, so that weights that another tool has changed arrive; so is b, unless it is as it
-    was written.
+    Parameters
+    ----------
+    graph_or_path
+        The graph, or its file.
+
+    Returns
+    -------
+    Exchanged
+        W is read from the forward graph, so that weights that another tool has changed arrive; so is b, unless it is
+        as it was written.
 
     Raises
     ------
@@ -156,7 +171,18 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
 
 
 def beyond_nir(network: Network, spiking: Spiking, hardware: Hardware | str | None = None) -> list[str]:
-    """What a forward graph does not tell other simulators, one clause each; neurofa itself reads everything back."""
+    """What a forward graph does not tell other simulators; neurofa itself reads everything back.
+
+    Parameters
+    ----------
+    network, spiking, hardware
+        What the graph was made of, as for `to_nir`.
+
+    Returns
+    -------
+    list of str
+        A clause each; empty if the graph tells everything.
+    """
     said = beyond_neurons([spiking.neuron, spiking.output_neuron or spiking.neuron], spiking.transmission)
     if any(layer.bias for layer in network.layers):
         said.append("a bias is a constant current and not a neuron that spikes at the encoder's peak rate")

@@ -59,7 +59,20 @@ class Memory:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Energy of one kind of operation in a sample; None where it is not published."""
+    """Energy of one kind of operation in a sample.
+
+    Parameters
+    ----------
+    kind
+        ``forward``, ``feedback``, ``update`` or ``neuron ticks``.
+    operations
+        How many a sample takes.
+    each_pj
+        Published energy of one in picojoules; None: not published.
+    source
+        Title of the publication, and ``not verified`` where the number was not read in it; ``as given`` for a number of
+        the user's; empty without a number.
+    """
 
     kind: str
     operations: float
@@ -125,6 +138,10 @@ def costs(
     spiking
         How the network runs; None: the defaults of `Spiking`.
 
+    Returns
+    -------
+    Costs
+
     Raises
     ------
     InputError
@@ -142,7 +159,18 @@ def costs(
 
 
 def costs_table(cost: Costs) -> list[tuple[str, str, str]]:
-    """Rows of what it is, how much, and a remark."""
+    """Costs in words, as `neurofa hardware` shows them.
+
+    Parameters
+    ----------
+    cost
+        From `costs`.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Rows: what it is, how much with its unit (bits, nJ; operations are a sample's), and a remark or nothing.
+    """
     kinds = [
         field.name for field in fields(cost.memory) if getattr(cost.memory, field.name) or field.name == "feedback"
     ]

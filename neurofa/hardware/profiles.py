@@ -43,7 +43,19 @@ SOURCE_KEYS = ("title", "url")
 
 
 class Fact(NamedTuple):
-    """A number of a profile, and where it comes from; `source` and `url` are empty for a bare value."""
+    """A number of a profile, and where it comes from.
+
+    Parameters
+    ----------
+    key
+        Table and name in the file, such as ``weights.lowest``.
+    value
+        A number, or what else TOML has.
+    source, url
+        Title and address of the source; empty for a bare value.
+    verified
+        Whether the number was read in that source.
+    """
 
     key: str
     value: Any
@@ -53,7 +65,17 @@ class Fact(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A file: the hardware, the facts in it, and what of the chip is not modelled."""
+    """All that a profile's file says.
+
+    Parameters
+    ----------
+    hardware
+        The chip.
+    facts
+        Every number with its source, in the order of the tables of `neurofa.Hardware`, then those of ``[facts]``.
+    notes
+        What of the chip is not modelled.
+    """
 
     hardware: Hardware
     facts: tuple[Fact, ...]
@@ -73,6 +95,10 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> Hardware:
     name_or_path
         A name of `profile_names`, or the path of a file (whatever ends in ``.toml`` or has a folder in it).
 
+    Returns
+    -------
+    Hardware
+
     Raises
     ------
     InputError
@@ -82,12 +108,43 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> Hardware:
 
 
 def provenance(name_or_path: str | os.PathLike[str]) -> list[Fact]:
-    """Every number of a profile with its source, in the order of the file."""
+    """Every number of a profile with its source.
+
+    Parameters
+    ----------
+    name_or_path
+        As for `load_profile`.
+
+    Returns
+    -------
+    list of Fact
+        `Profile.facts`.
+
+    Raises
+    ------
+    InputError
+        As `load_profile`.
+    """
     return list(read_profile(name_or_path).facts)
 
 
 def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
-    """All of a profile's file; `load_profile` says what is raised."""
+    """All of a profile's file.
+
+    Parameters
+    ----------
+    name_or_path
+        As for `load_profile`.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    InputError
+        As `load_profile`.
+    """
     where = Where(str(name_or_path))
     try:
         table = tomllib.loads(_text(name_or_path))

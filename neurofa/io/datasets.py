@@ -56,6 +56,11 @@ def load_data(data: str | os.PathLike[str] | DataSpec = "digits", *, seed: int =
     **options
         Fields of `DataSpec`, such as ``classes=2`` or ``normalisation="zscore"``.
 
+    Returns
+    -------
+    Data
+        Inputs (n, ...) float32; labels (n,) int64, or targets of a regression.
+
     Raises
     ------
     InputError

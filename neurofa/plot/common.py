@@ -60,7 +60,19 @@ def styled() -> Iterator[None]:
 
 
 def rule_lines(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour and line pattern for each rule: the presets' own, and spare ones for all others in their order."""
+    """Colour and line pattern for each rule.
+
+    Parameters
+    ----------
+    names
+        Of rules, each once.
+
+    Returns
+    -------
+    dict
+        By name, ``color`` and ``linestyle`` as `Axes.plot` takes them: the presets' own, and spare ones for all others
+        in their order, which come again after the sixteenth.
+    """
     lines: dict[str, dict[str, Any]] = {}
     for name in names:
         spare = sum(other not in LINES for other in lines)
@@ -211,6 +223,13 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Save a figure in the style, atomically: PNG at 200 dots per inch or PDF, by the suffix.
 
     The same figure gives the same bytes, since no date is written.
+
+    Parameters
+    ----------
+    figure
+        What to save.
+    path
+        Of the file, with the suffix ``.png`` or ``.pdf``; missing folders are made.
 
     Raises
     ------

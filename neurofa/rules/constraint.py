@@ -29,7 +29,15 @@ class Grid:
     rounding: str
 
     def rounded(self, values: np.ndarray, draws: np.ndarray | None = None) -> np.ndarray:
-        """Values on levels: stochastically where uniform `draws` in [0, 1) are given, else to the nearest."""
+        """Values on levels, in their precision; those beyond `low` and `high` become these.
+
+        Parameters
+        ----------
+        values
+            Any shape, in the network's units.
+        draws
+            Uniform in [0, 1), of the shape of `values`, to round stochastically; None: to the nearest level.
+        """
         index = (np.asarray(values, np.float64) - self.origin) / self.step
         below = np.floor(index)
         index = np.rint(index) if draws is None else below + np.floor(index - below + draws)  # what is a level stays
@@ -121,6 +129,14 @@ class Constraint:
         return found
 
     def on_levels(self, layer: int, B: np.ndarray) -> np.ndarray:
-        """Feedback to a layer as it can be stored: each value on the nearest level."""
+        """Feedback to a layer as it can be stored: each value on the nearest level.
+
+        Parameters
+        ----------
+        layer
+            Index of the hidden layer.
+        B
+            Feedback, shape (n_source, n_layer).
+        """
         grid = self.feedback[layer]
         return B if grid is None else grid.rounded(B)

@@ -21,7 +21,21 @@ FOLLOWS = {
 
 
 def path_weights(params: Mapping[str, np.ndarray], source: int, layer: int) -> np.ndarray:
-    """Product W_{layer+1} ... W_{source}, shape (n_layer, n_source): the linear path from `layer` to `source`."""
+    """The linear path from a hidden layer to the layer that its signal comes from.
+
+    Parameters
+    ----------
+    params
+        The weights, ``layers.l.W`` (n_pre, n_post).
+    source, layer
+        Index of the layer that the signal comes from, and of the hidden layer below it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Product W_{layer+1} ... W_{source}, shape (n_layer, n_source): where `source` is ``layer + 1``,
+        that W itself and no copy.
+    """
     path: np.ndarray = params[f"layers.{layer + 1}.W"]
     for index in range(layer + 2, source + 1):
         path = np.matmul(path, params[f"layers.{index}.W"])
@@ -51,7 +65,7 @@ def following(how: str, W: np.ndarray, basis: np.ndarray) -> np.ndarray:
 def derive(
     feedback: Feedback, params: Mapping[str, np.ndarray], source: int, layer: int, basis: np.ndarray | None = None
 ) -> np.ndarray:
-    """B, shape (n_source, n_layer), of a source that computes it from W.
+    """B of a source that computes it from W.
 
     Parameters
     ----------
@@ -62,7 +76,13 @@ def derive(
     source, layer
         Where the signal comes from and the hidden layer it reaches.
     basis
-        Magnitude of a sign feedback, offset of ``matching``, shape (n_source, n_layer).
+        Magnitude of a sign feedback (None: ``unit`` and ``scaled`` have their own), offset of ``matching``, shape
+        (n_source, n_layer).
+
+    Returns
+    -------
+    numpy.ndarray
+        B, shape (n_source, n_layer), in the precision of W.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from ..spec import Init
 
 
 def draw(init: Init | str, shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw an array, float64.
+    """Draw the values of W, b or B.
 
     Parameters
     ----------
@@ -18,6 +18,16 @@ def draw(init: Init | str, shape: tuple[int, ...], fan_in: int, fan_out: int, rn
         Of the matrix that the values belong to.
     rng
         Advanced by one draw, and not at all for ``zeros``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of that shape, float64.
+
+    Raises
+    ------
+    InputError
+        For the name of an initialiser that is unknown, or needs bounds or a standard deviation.
     """
     init = Init.of(init)
     if init.kind == "zeros":

@@ -18,7 +18,14 @@ MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this 
 
 
 def check(network: Network, rule: Rule, given: Mapping[str, np.ndarray] | None = None) -> None:
-    """Refuse a combination of network and rule that makes no sense; weights that are `given` are not drawn.
+    """Refuse a combination of network and rule that makes no sense.
+
+    Parameters
+    ----------
+    network, rule
+        What is to be combined.
+    given
+        Parameters that are not drawn: of ``layers.l.W`` among them the values are checked, not the initialiser.
 
     Raises
     ------
@@ -66,7 +73,29 @@ def feedforward(network: Network, seed: int, dtype: str, given: Mapping[str, np.
 
 
 def fitted(key: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """A parameter of the user's as a new array of the given shape and precision."""
+    """A parameter of the user's as a new array of the given shape and precision.
+
+    Parameters
+    ----------
+    key
+        What messages call it, such as ``layers.0.W``.
+    value
+        The parameter, or nested lists of numbers.
+    shape
+        That it must have.
+    dtype
+        ``float32`` or ``float64``.
+
+    Returns
+    -------
+    numpy.ndarray
+        A copy.
+
+    Raises
+    ------
+    InputError
+        If it is no array of finite numbers, or has another shape.
+    """
     try:
         array = np.array(value, dtype=dtype)
     except (TypeError, ValueError):
@@ -114,6 +143,11 @@ def lower(
         ``float32`` or ``float64``.
     params
         Initial parameters that take the place of drawn ones, keys as in `Plan`.
+
+    Returns
+    -------
+    Plan
+        Without the limits of a chip, which `neurofa.hardware.constrain` puts it under.
 
     Raises
     ------
@@ -166,7 +200,18 @@ def lower(
 def with_basis(route: FeedbackProjection, params: Mapping[str, np.ndarray]) -> FeedbackProjection:
     """A route with what its feedback follows W by, found from W and B as they have come to be.
 
-    A magnitude whose weight is 0 cannot be seen in B, and stays that of the route.
+    Parameters
+    ----------
+    route
+        As a run began.
+    params
+        ``layers.l.W`` and ``layers.l.B`` as they are now.
+
+    Returns
+    -------
+    FeedbackProjection
+        The route with its `basis` anew, and as it is where it has none. A magnitude whose weight is 0 cannot be seen
+        in B, and stays that of the route.
     """
     if route.basis is None:
         return route
@@ -217,9 +262,18 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
 
     Parameters
     ----------
+    network
+        The architecture; nothing is drawn from its initialisers.
+    rule
+        Whose update it is; its constraint is checked, but moves no weight.
     params
         Every W and b; B where the rule's feedback does not follow from W. A given B is used as it is, except
         that backpropagation's is W transposed whatever is given.
+
+    Returns
+    -------
+    Plan
+        With copies of the parameters, in float64 if all of them are, else in float32.
 
     Raises
     ------

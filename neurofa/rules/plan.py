@@ -25,8 +25,23 @@ def precision_of(params: Mapping[str, np.ndarray]) -> str:
 class Projection:
     """A feedforward projection and the neurons it ends on.
 
-    `minimum` is the lower bound of every weight after each update (-inf: none); `reach` says how large the
-    initialiser's weights can be, by which a chip's units are chosen.
+    Parameters
+    ----------
+    n_pre, n_post
+        Widths of the layer it comes from, and of the layer it ends on.
+    activation, slope
+        Of the layer it ends on, as in `neurofa.Layer`.
+    bias
+        Whether that layer has one.
+    dropout
+        Probability that an input of the projection is silenced in training.
+    plastic
+        Whether W and b change: False also for hidden layers of a rule without a signal.
+    minimum
+        Lower bound of every weight after each update; -inf: none.
+    reach
+        How large the initialiser's weights can be (three standard deviations of a normal distribution), by which a
+        chip's units are chosen.
     """
 
     n_pre: int
@@ -123,7 +138,15 @@ class Plan:
         return self.params["layers.0.W"].dtype
 
     def stored_feedback(self, layer: int, B: np.ndarray) -> np.ndarray:
-        """Feedback to a layer as it can be stored."""
+        """Feedback to a layer as it can be stored: B itself without a constraint.
+
+        Parameters
+        ----------
+        layer
+            Index of the hidden layer.
+        B
+            Feedback, shape (n_source, n_layer).
+        """
         return B if self.constraint is None else self.constraint.on_levels(layer, B)
 
     def units(self) -> dict[str, tuple[float, int]]:

@@ -34,7 +34,17 @@ PRESETS: dict[str, Rule] = {rule.name: rule for rule in list(globals().values())
 
 
 def named(name: str) -> Rule:
-    """The preset of that name, or a rule composed as ``SIGNAL/ROUTE/FEEDBACK``.
+    """A preset, or a rule composed of names.
+
+    Parameters
+    ----------
+    name
+        A key of `PRESETS`, or ``SIGNAL/ROUTE/FEEDBACK`` with the names that `neurofa.Rule` takes.
+
+    Returns
+    -------
+    Rule
+        A composed one is called by its composition.
 
     Raises
     ------
@@ -54,5 +64,21 @@ def named(name: str) -> Rule:
 
 
 def all_named(names: Iterable[str]) -> list[Rule]:
-    """The presets of those names, in that order."""
+    """Several presets or composed rules.
+
+    Parameters
+    ----------
+    names
+        Each as for `named`.
+
+    Returns
+    -------
+    list of Rule
+        In the order of the names.
+
+    Raises
+    ------
+    InputError
+        As `named`.
+    """
     return [named(name) for name in names]

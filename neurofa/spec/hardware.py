@@ -117,7 +117,22 @@ class State:
 
 @dataclass(frozen=True)
 class Trace:
-    """Presynaptic traces of a given width: levels 0 to 2^bits - 1, of which a spike adds `impulse`."""
+    """Presynaptic traces of a given width: levels 0 to 2^bits - 1, which saturate.
+
+    Parameters
+    ----------
+    bits
+        Width, 1 to 24.
+    impulse
+        Levels that a spike adds, which stand for a trace of 1: a power of two below 2^bits.
+    rounding
+        As of `Levels`, of what decay leaves.
+
+    Raises
+    ------
+    InputError
+        For values out of range and an unknown rounding.
+    """
 
     bits: int
     impulse: int = 1
@@ -243,7 +258,13 @@ class Learning:
         )
 
     def rates(self, rates: tuple[float, ...]) -> tuple[float, ...]:
-        """Learning rates as the chip has them."""
+        """Learning rates as the chip has them.
+
+        Parameters
+        ----------
+        rates
+            Of each layer; a rate of 0 stays 0.
+        """
         if not self.rate_power_of_two:
             return rates
         return tuple(2.0 ** round(math.log2(rate)) if rate > 0 else rate for rate in rates)
@@ -251,7 +272,24 @@ class Learning:
 
 @dataclass(frozen=True)
 class Energy:
-    """Published energies of single operations in picojoules; None: not published."""
+    """Published energies of single operations in picojoules; None: not published.
+
+    Parameters
+    ----------
+    synop_pj
+        Of a spike that reaches a synapse.
+    feedback_pj
+        Of a feedback event that reaches a synapse; where it is None, `synop_pj` is counted.
+    update_pj
+        Of a change of a synapse.
+    neuron_tick_pj
+        Of a neuron in a tick.
+
+    Raises
+    ------
+    InputError
+        For an energy that is negative or not finite.
+    """
 
     synop_pj: float | None = None
     feedback_pj: float | None = None

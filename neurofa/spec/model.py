@@ -11,7 +11,19 @@ from .training import DataSpec, Training
 
 @dataclass(frozen=True)
 class Override:
-    """What takes the place of a model's network, protocols or of the rule's perturbation for one rule."""
+    """What takes the place of a model's settings for one rule; None: the settings that all rules share.
+
+    Parameters
+    ----------
+    network
+        The architecture.
+    training
+        The protocol of rate mode.
+    perturbation
+        The rule's injected noise, in place of its own.
+    spiking
+        Spiking mode, with its protocol.
+    """
 
     network: Network | None = None
     training: Training | None = None
@@ -48,14 +60,26 @@ class Model:
     __pydantic_config__ = STRICT
 
     def for_rule(self, rule: Rule) -> tuple[Network, Training, Rule]:
-        """Network, training and rule with the rule's own settings of this model in place."""
+        """Network, training and rule with the rule's own settings of this model in place.
+
+        Parameters
+        ----------
+        rule
+            Known by its name; a rule of which `rules` has nothing gets what all share, and is itself unchanged.
+        """
         own = self.rules.get(rule.name, Override())
         if own.perturbation is not None:
             rule = replace(rule, perturbation=own.perturbation)
         return own.network or self.network, own.training or self.training, rule
 
     def spiking_for(self, rule: Rule) -> Spiking:
-        """How this model runs on spikes under a rule."""
+        """How this model runs on spikes under a rule.
+
+        Parameters
+        ----------
+        rule
+            Known by its name.
+        """
         return self.rules.get(rule.name, Override()).spiking or self.spiking
 
 

@@ -70,7 +70,18 @@ class Init:
 
     @staticmethod
     def of(value: "Init | str") -> "Init":
-        """Take an initialiser by its name, or an `Init` as it is."""
+        """Take an initialiser by its name, or an `Init` as it is.
+
+        Parameters
+        ----------
+        value
+            A kind that needs no other field, or an `Init`.
+
+        Raises
+        ------
+        InputError
+            For an unknown kind, and for one that needs bounds or a standard deviation.
+        """
         return value if isinstance(value, Init) else Init(value)
 
     @property
@@ -230,7 +241,25 @@ class Network:
         output_init: Init | str | None = None,
         **layer: object,
     ) -> "Network":
-        """A network from its widths; further keywords go to every `Layer`.
+        """A network from its widths.
+
+        Parameters
+        ----------
+        sizes
+            Widths from the input to the output, at least these two.
+        hidden, output
+            Activation of the hidden layers, and of the output layer.
+        loss, task, targets
+            As in `Network`.
+        output_init
+            How W of the output layer is drawn (None: as in the other layers).
+        **layer
+            Fields of every `Layer`, the output layer included.
+
+        Raises
+        ------
+        InputError
+            For fewer than two widths, and as `Layer` and `Network`.
 
         Examples
         --------

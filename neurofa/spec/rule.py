@@ -80,7 +80,18 @@ class Feedback:
 
     @staticmethod
     def of(value: "Feedback | str") -> "Feedback":
-        """Take a source by its name, or a `Feedback` as it is."""
+        """Take a source by its name, or a `Feedback` as it is.
+
+        Parameters
+        ----------
+        value
+            A source, for that feedback with its defaults, or a `Feedback`.
+
+        Raises
+        ------
+        InputError
+            For an unknown source.
+        """
         return value if isinstance(value, Feedback) else Feedback(value)
 
 

@@ -91,11 +91,23 @@ class Neuron:
         )
 
     def refractory_ticks(self, dt_ms: float) -> int:
-        """Ticks after a spike in which the neuron is silent: those that the refractory period reaches into."""
+        """Ticks after a spike in which the neuron is silent: those that the refractory period reaches into.
+
+        Parameters
+        ----------
+        dt_ms
+            Length of a tick.
+        """
         return math.ceil(self.refractory_ms / dt_ms - 1e-9)  # 0.9 / 0.3 is a little more than 3
 
     def kappa(self, dt_ms: float) -> float:
-        """What a current of 1 at the start of a tick adds to the membrane in it, for r = 1, of ``cuba_lif``."""
+        """What a current of 1 at the start of a tick adds to the membrane in it, for r = 1, of ``cuba_lif``.
+
+        Parameters
+        ----------
+        dt_ms
+            Length of a tick.
+        """
         # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
         x = dt_ms * (self.tau_syn_ms - self.tau_m_ms) / (self.tau_m_ms * self.tau_syn_ms)
         return dt_ms / self.tau_m_ms * math.exp(-dt_ms / self.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
@@ -161,9 +173,21 @@ class PostFactor:
 
 @dataclass(frozen=True)
 class Homeostasis:
-    """Neurons that fire more than `target_rate_hz` lose bias: `rate` for each Hz and presentation.
+    """Hidden neurons of layers that learn lose bias while they fire more than a target, after each presentation.
 
-    `presentations` is the time constant of the mean rate.
+    Parameters
+    ----------
+    target_rate_hz
+        Mean rate up to which nothing is lost.
+    rate
+        Bias that is lost for each Hz above it, per presentation, in the unit of weights.
+    presentations
+        Time constant of the mean rate, which starts at 0, in presentations; at least 1.
+
+    Raises
+    ------
+    InputError
+        For values out of range.
     """
 
     target_rate_hz: float
@@ -325,7 +349,13 @@ class Spiking:
             )
 
     def in_ticks(self, duration_ms: float) -> int:
-        """A duration as the nearest whole number of ticks."""
+        """A duration as the nearest whole number of ticks.
+
+        Parameters
+        ----------
+        duration_ms
+            A half is rounded up.
+        """
         return math.floor(duration_ms / self.dt_ms + 0.5)
 
     @property
@@ -344,11 +374,28 @@ class Spiking:
         return self.encoder.max_rate_hz * self.dt_ms / 1000
 
     def neurons(self, n_layers: int) -> tuple[Neuron, ...]:
-        """The neurons of each of `n_layers` layers."""
+        """The neurons of each layer.
+
+        Parameters
+        ----------
+        n_layers
+            Number of layers, the output layer included.
+        """
         return (*[self.neuron] * (n_layers - 1), self.output_neuron or self.neuron)
 
     def delays(self, n_layers: int) -> tuple[int, ...]:
-        """Delay of the projection to each of `n_layers` layers, in ticks."""
+        """Delay of the projection to each layer, in ticks.
+
+        Parameters
+        ----------
+        n_layers
+            Number of layers, the output layer included.
+
+        Raises
+        ------
+        InputError
+            If `delay_ms` was given by layer, for another number of layers.
+        """
         given = self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,) * n_layers
         require(
             len(given) == n_layers,

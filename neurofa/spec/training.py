@@ -1,4 +1,4 @@
-"""How a network is trained, on which data, and a published architecture with both."""
+"""How a network is trained, and on which data."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -73,20 +73,61 @@ class Optimiser:
         require(0 <= self.weight_decay < math.inf, f"optimiser weight_decay is {self.weight_decay}; it must be >= 0")
 
     def epsilons(self, n_layers: int) -> tuple[float, ...]:
-        """The epsilon of each of `n_layers` layers."""
+        """The epsilon of each layer.
+
+        Parameters
+        ----------
+        n_layers
+            Number of layers.
+
+        Raises
+        ------
+        InputError
+            If `epsilon` was given by layer, for another number of layers.
+        """
         return for_layers("optimiser epsilon", self.epsilon, n_layers)
 
     @staticmethod
     def of(value: "Optimiser | str") -> "Optimiser":
-        """Take an optimiser by its kind, or an `Optimiser` as it is."""
+        """Take an optimiser by its kind, or an `Optimiser` as it is.
+
+        Parameters
+        ----------
+        value
+            A kind, for that optimiser with its defaults, or an `Optimiser`.
+
+        Raises
+        ------
+        InputError
+            For an unknown kind.
+        """
         return value if isinstance(value, Optimiser) else Optimiser(value)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How learning rates fall: ``step`` (times `factor` every `every` epochs, or at `milestones`)
-    or ``plateau`` (times `factor` after `patience` epochs without a better validation loss, or
-    training loss where there is no validation set)."""
+    """How learning rates fall.
+
+    Parameters
+    ----------
+    kind
+        ``step`` (at epochs that are known beforehand) or ``plateau`` (when the validation loss, or the training loss
+        where there is no validation set, gets no better).
+    factor
+        What the rates of all layers are multiplied by, in (0, 1].
+    every
+        Of ``step``: epochs between two falls; None where `milestones` are given.
+    milestones
+        Of ``step``: epochs, counted from 0, from whose beginning the rates are lower, in place of `every`.
+    patience
+        Of ``plateau``: epochs without a better loss before a fall; they are counted anew after it.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind, a value out of range, both or none of `every` and `milestones` for ``step``, and either of
+        them for ``plateau``.
+    """
 
     kind: str
     factor: float = 0.1
@@ -168,7 +209,18 @@ class Training:
         )
 
     def rates(self, n_layers: int) -> tuple[float, ...]:
-        """The learning rate of each of `n_layers` layers."""
+        """The learning rate of each layer, as training begins.
+
+        Parameters
+        ----------
+        n_layers
+            Number of layers.
+
+        Raises
+        ------
+        InputError
+            If `learning_rate` was given by layer, for another number of layers.
+        """
         return for_layers("training learning_rate", self.learning_rate, n_layers)
 
 
