@@ -153,6 +153,8 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     require(not missing, f"{path} does not say its {', '.join(missing)}; train it again with this version")
     history = History.of({key.removeprefix("history."): v for key, v in arrays.items() if key.startswith("history.")})
     error, seconds = averaged(history, metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
+    if metadata.get("untrained_error") is not None:
+        error = float(metadata["untrained_error"])
     counted = operations_of(arrays)
     uncounted = macs_per_sample(source.plan) if metadata["mode"] == "rate" else math.nan
     synops = float(uncounted if counted is None else counted.sum())

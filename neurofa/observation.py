@@ -10,7 +10,7 @@ from .hardware import constrain
 from .kernels import teaching as layout
 from .kernels.circuit import EXTERNAL, FIRST, SIZE
 from .kernels.encoders import encode
-from .kernels.online import aim
+from .kernels.online import set_targets
 from .kernels.presenting import begin, run_ticks
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
@@ -118,7 +118,7 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
     errors: dict[int, list[tuple[int, int, int]]] = {}
     quiet, count = np.zeros(0, engine.plan.dtype), 0
     for n in range(len(x)):
-        label, start = aim(samples, n), n * K
+        label, start = set_targets(samples, n), n * K
         if net.cells.draw.size:
             begin_draws(net.cells.draw, n)
         begin(net.circuit, net.cells, net.synapses, net.teaching, net.resting, show.fresh, start)
@@ -128,7 +128,7 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
             inputs.ptr, inputs.units, inputs.scratch,
         )  # fmt: skip
         for k in range(K):
-            run_ticks(net, show, quiet, samples.aims, label, k, k + 1, start)
+            run_ticks(net, show, quiet, samples.targets, label, k, k + 1, start)
             tick = start + k
             for name, found in spikes.items():
                 p = names.index(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .engines.circuits import Built, Circuit
-from .kernels import circuit as codes
+from .kernels import circuit as columns
 from .kernels.circuit import Cells
 from .kernels.neurons import wake
 from .kernels.plasticity import Synapses
@@ -79,7 +79,7 @@ class Recorder:
             if what == "population":
                 external = circuit.populations[index].neuron is None
                 require(not external, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
-                followed = built.tables.populations[index, codes.POST] == codes.CURRENT
+                followed = built.tables.populations[index, columns.POST] == columns.CURRENT
                 require(
                     record.variable != "drive" or bool(followed),
                     f"the low-passed drive of {record.of!r} is followed only where plastic synapses end on it and its "
@@ -119,11 +119,14 @@ class Recorder:
         if record.variable == "modulator":
             return synapses.modulator[at]
         # a sleeping population is brought up to date on a copy, so that recording changes nothing
-        state = {name: getattr(cells, name).copy() for name in ("v", "current", "raised", "drive", "post", "clock")}
+        state = {
+            name: getattr(cells, name).copy()
+            for name in ("v", "current", "threshold_increment", "drive", "post", "clock")
+        }
         seen = cells._replace(**state)
         wake(self.built.tables, seen, index, tick, False)
         if record.variable == "threshold":
-            return self.built.tables.reals[index, codes.THRESHOLD] + seen.raised[at]
+            return self.built.tables.reals[index, columns.THRESHOLD] + seen.threshold_increment[at]
         return {"v": seen.v, "current": seen.current, "drive": seen.drive}[record.variable][at]
 
     def traces(self) -> dict[tuple[str, str], Trace]:

@@ -370,7 +370,9 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
     stopped_early = training.early_stopping is not None
     if stopped_early and history.epochs:
         trainer.take_best()
-    if stopped_early or not history.epochs:
+    if trainer.untrained_error is not None:
+        error = trainer.untrained_error
+    elif stopped_early:
         error = trainer.engine.evaluate(data.x_test, data.y_test)[1]
     else:
         error = averaged(history, training.report_last)

@@ -56,8 +56,7 @@ class Simulation:
         self.circuit, self.built = circuit, build(circuit, np.dtype(precision))
         draw = None
         if circuit.transmission < 1:
-            key = int(streams(seed).rounding.integers(2**63))
-            draw = new_draw(key, key + 1)
+            draw = new_draw(int(streams(seed).rounding.integers(2**63)))
             begin_draws(draw, 0)
         self.cells, self.tick = new_cells(self.built, draw), 0
         rates = [connection.learning_rate or 0.0 for connection in circuit.connections]

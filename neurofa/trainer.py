@@ -109,6 +109,7 @@ class Trainer:
         named = (getattr(augment, "__qualname__", "function"),) if callable(augment) else augment
         self.identity, self.anonymous = self._identity(seed, params or {}, named), "<lambda>" in str(named)
         self.saved_at = time.monotonic()
+        self.untrained_error: float | None = None  # of a run of no epochs
         self.snapshot = self._snapshot()
 
     def _identity(self, seed: int, params: Mapping[str, np.ndarray], augment: tuple[str, ...]) -> str:
@@ -177,6 +178,9 @@ class Trainer:
                 self.snapshot = self._snapshot()
                 if time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
                     self.save()
+            if not epochs:
+                self.untrained_error = self.engine.evaluate(*self.test)[1]
+                self.snapshot = self._snapshot()
         finally:
             self.save()
 
@@ -280,6 +284,7 @@ class Trainer:
             "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
             "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
             "seconds": self.seconds,
+            "untrained_error": self.untrained_error,
             "random": [generator.bit_generator.state for generator in self._generators()],
         }
         return arrays, metadata, {name: len(rows) for name, rows in self.history.rows.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from naive_circuit import Neurons
-from naive_levels import MODULATORS, TRACES, Grid, nearest_power, smallest_power, uniform, unit
+from naive_levels import MODULATORS, TRACES, Grid, mix, nearest_power, smallest_power, uniform, unit
 from naive_network import NaiveNetwork, Traces
 from naive_spiking import simulate
 
@@ -258,7 +258,7 @@ class HardwareNetwork(NaiveNetwork):
     def passes(self, layer, i, j):
         """Whether a synapse transmits."""
         p = self.spiking.transmission
-        key = self.chip.key + (2 if self.testing else 1)
+        key = mix(self.chip.key + (2 if self.testing else 1))
         return p == 1 or self.draw(self.base[layer, "W"] + i * self.n(layer), j, key) < p
 
     def epoch(self, K):

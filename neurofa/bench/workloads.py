@@ -15,7 +15,7 @@ from numba import njit
 from ..engines.circuits import Circuit, Connection, Population, Sparse
 from ..io.datasets import available, load_data
 from ..kernels.encoders import POISSON, capacity, encode
-from ..kernels.masks import INCREMENT, mix
+from ..kernels.splitmix import INCREMENT, mix
 from ..spec import Neuron, PostFactor, Spiking
 from ..spec.errors import require
 

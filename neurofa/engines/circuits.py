@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels import circuit as codes
+from ..kernels import circuit as columns
 from ..kernels.circuit import Circuit as Tables
 from ..rules import Integers
 from ..spec import Neuron, PostFactor
@@ -217,33 +217,33 @@ def _reals(population: Population, dt_ms: float) -> list[float]:
     n, post = population.neuron or Neuron("if"), population.post
     d_m = 1.0 if n.model == "if" else math.exp(-dt_ms / n.tau_m_ms)
     d_s = math.exp(-dt_ms / n.tau_syn_ms)
-    row = [0.0] * codes.REAL_COLUMNS
-    row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = d_m, d_s, n.kappa(dt_ms) if n.model == "cuba_lif" else 1.0
-    row[codes.R], row[codes.V_LEAK] = n.r, n.v_leak
-    row[codes.THRESHOLD], row[codes.V_RESET], row[codes.STEP] = n.v_threshold, n.v_reset, n.threshold_step
-    row[codes.D_A], row[codes.D_Q] = math.exp(-dt_ms / n.tau_threshold_ms), math.exp(-dt_ms / post.tau_ms)
-    row[codes.LOW], row[codes.HIGH], row[codes.SLOPE] = post.low, post.high, post.slope
-    row[codes.DRIVE] = population.drive
+    row = [0.0] * columns.REAL_COLUMNS
+    row[columns.D_M], row[columns.D_S], row[columns.KAPPA] = d_m, d_s, n.kappa(dt_ms) if n.model == "cuba_lif" else 1.0
+    row[columns.R], row[columns.V_LEAK] = n.r, n.v_leak
+    row[columns.THRESHOLD], row[columns.V_RESET], row[columns.STEP] = n.v_threshold, n.v_reset, n.threshold_step
+    row[columns.D_A], row[columns.D_Q] = math.exp(-dt_ms / n.tau_threshold_ms), math.exp(-dt_ms / post.tau_ms)
+    row[columns.LOW], row[columns.HIGH], row[columns.SLOPE] = post.low, post.high, post.slope
+    row[columns.DRIVE] = population.drive
     if (own := population.integers) is not None:
-        row[codes.D_M], row[codes.D_S], row[codes.KAPPA] = own.decay_m, own.decay_s, own.gain / n.r
-        row[codes.THRESHOLD], row[codes.V_RESET] = own.threshold, own.v_reset
-        row[codes.V_STEP], row[codes.V_END] = own.step, own.end
-        row[codes.I_STEP], row[codes.I_END] = own.current_step, own.current_end
+        row[columns.D_M], row[columns.D_S], row[columns.KAPPA] = own.decay_m, own.decay_s, own.gain / n.r
+        row[columns.THRESHOLD], row[columns.V_RESET] = own.threshold, own.v_reset
+        row[columns.V_STEP], row[columns.V_END] = own.step, own.end
+        row[columns.I_STEP], row[columns.I_END] = own.current_step, own.current_end
     return row
 
 
 def _integers(population: Population, first: int, dt_ms: float, gated: bool, post_one: bool) -> list[int]:
     """A row of `Tables.populations`."""
     n = population.neuron or Neuron("if")
-    row = [0] * codes.POPULATION_COLUMNS
-    row[codes.FIRST], row[codes.SIZE], row[codes.MODEL] = first, population.size, codes.MODELS[n.model]
-    row[codes.EXTERNAL], row[codes.SUBTRACT] = population.neuron is None, n.reset == "subtract"
-    row[codes.REFRACTORY] = n.refractory_ticks(dt_ms)
-    row[codes.ADAPTS] = n.threshold_step > 0
-    row[codes.POST] = (codes.ONE if post_one else codes.POSTS[population.post.kind]) if gated else codes.NO_POST
-    row[codes.SLEEPS] = population.drive == 0
+    row = [0] * columns.POPULATION_COLUMNS
+    row[columns.FIRST], row[columns.SIZE], row[columns.MODEL] = first, population.size, columns.MODELS[n.model]
+    row[columns.EXTERNAL], row[columns.SUBTRACT] = population.neuron is None, n.reset == "subtract"
+    row[columns.REFRACTORY] = n.refractory_ticks(dt_ms)
+    row[columns.ADAPTS] = n.threshold_step > 0
+    row[columns.POST] = (columns.ONE if post_one else columns.POSTS[population.post.kind]) if gated else columns.NO_POST
+    row[columns.SLEEPS] = population.drive == 0
     if (own := population.integers) is not None:
-        row[codes.INTEGER], row[codes.ABOVE], row[codes.WRAPS] = 1, own.above, own.wraps
+        row[columns.INTEGER], row[columns.ABOVE], row[columns.WRAPS] = 1, own.above, own.wraps
     return row
 
 
@@ -263,11 +263,11 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
         dense = np.asarray(given)
         require(dense.shape == shape, f"{who} has weights of shape {dense.shape}; its populations need {shape}")
         return None
-    indptr, indices, weights = given
-    for name, array in (("indptr", np.asarray(indptr)), ("indices", np.asarray(indices))):
+    indptr, indices, weights = np.asarray(given.indptr), np.asarray(given.indices), given.weights
+    for name, array in (("indptr", indptr), ("indices", indices)):
         require(array.dtype.kind in "iu" or not array.size, f"{who}: {name} are of type {array.dtype}; give integers")
     fits = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(weights)
-    require(fits and bool(np.all(np.diff(indptr) >= 0)), f"{who}: indptr, indices and weights do not fit together")
+    require(fits and bool(np.all(indptr[:-1] <= indptr[1:])), f"{who}: indptr, indices and weights do not fit together")
     inside = len(indices) == 0 or (int(np.min(indices)) >= 0 and int(np.max(indices)) < shape[1])
     require(inside, f"{who} has a target outside of population {connection.post!r}, which has {shape[1]} neurons")
     return given
@@ -276,7 +276,7 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
 def build(
     circuit: Circuit,
     dtype: np.dtype,
-    update: int = codes.AT_SPIKE,
+    update: int = columns.AT_SPIKE,
     *,
     ones: Sequence[str] = (),
     gates: Sequence[str] = (),
@@ -319,11 +319,11 @@ def build(
             raise InputError(
                 f"connection {connection.name!r} has weights that are NaN or infinite; give finite numbers"
             )
-        kind = codes.STATIC if connection.learning_rate is None else update
+        kind = columns.STATIC if connection.learning_rate is None else update
         row = [pre, post, w_at, -1, 0, circuit.delay_ticks(connection), kind, trace_at, connection.sends_all]
-        trace_at += shape[0] if kind != codes.STATIC else 0
+        trace_at += shape[0] if kind != columns.STATIC else 0
         if sparse is not None:
-            row[codes.PTR_AT], row[codes.INDEX_AT] = ptr_at, index_at
+            row[columns.PTR_AT], row[columns.INDEX_AT] = ptr_at, index_at
             indptrs.append(np.asarray(sparse.indptr, np.int64))
             indices.append(np.asarray(sparse.indices, np.int32).view(np.uint32))
             ptr_at, index_at = ptr_at + len(sparse.indptr), index_at + len(sparse.indices)
@@ -334,10 +334,10 @@ def build(
     tables = Tables(
         populations=np.array(integers, np.int64),
         reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
-        projections=np.array(rows, np.int64).reshape(-1, codes.PROJECTION_COLUMNS),
+        projections=np.array(rows, np.int64).reshape(-1, columns.PROJECTION_COLUMNS),
         indptr=joined(indptrs, np.int64),
         targets=joined(indices, np.uint32),
-        ring=1 + max([row[codes.DELAY] for row in rows], default=1),
+        ring=1 + max([row[columns.DELAY] for row in rows], default=1),
         transmission=float(circuit.transmission),
     )
     resting = np.zeros(at, dtype)
@@ -346,7 +346,7 @@ def build(
         start = neuron.v_leak if population.v_init is None else population.v_init
         resting[first[population.name] :][: population.size] = start
     # static weights of a single connection are taken as they are: a copy would double the memory of a large network
-    alone = len(parts) == 1 and rows[0][codes.PLASTIC] == codes.STATIC
+    alone = len(parts) == 1 and rows[0][columns.PLASTIC] == columns.STATIC
     weights = parts[0] if alone else aligned(w_at, dtype)
     for part, (lo, hi) in () if alone else zip(parts, spans, strict=True):
         weights[lo:hi] = part

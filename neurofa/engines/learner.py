@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels import circuit as codes
+from ..kernels import circuit as columns
 from ..kernels import teaching as layout
 from ..kernels.codes import LOSS_CHANGE, SIGNALS
 from ..kernels.encoders import ENCODERS, capacity
@@ -79,14 +79,14 @@ class Shared:
         """Lay a plan out, with its parameters in place."""
         circuit = circuit_of(plan, spiking)
         stored = stored_of(plan, circuit)
-        at_spikes = codes.AT_SPIKE if stored.every == 1 else codes.AT_EPOCH
-        update = codes.AT_ERROR if spiking.update == "error" else at_spikes
+        at_spikes = columns.AT_SPIKE if stored.every == 1 else columns.AT_EPOCH
+        update = columns.AT_ERROR if spiking.update == "error" else at_spikes
         last, sources = f"layers.{plan.n_layers - 1}", {f"layers.{route.source}" for route in plan.feedback}
         built = build(circuit, plan.dtype, update, ones=(last,), gates=tuple(sources))
         if plan.signal == "loss_change":  # which acts once a presentation, by traces
             table = built.tables.projections
-            hidden = (table[:, codes.TARGET] < plan.n_layers) & (table[:, codes.PLASTIC] != codes.STATIC)
-            table[hidden, codes.PLASTIC] = codes.AT_ERROR
+            hidden = (table[:, columns.TARGET] < plan.n_layers) & (table[:, columns.PLASTIC] != columns.STATIC)
+            table[hidden, columns.PLASTIC] = columns.AT_ERROR
         layers, n_feedback = layers_of(plan, circuit, built)
         feedback, basis = np.zeros(n_feedback, plan.dtype), np.zeros(n_feedback, plan.dtype)
         rate, shadow = np.zeros(len(built.spans), plan.dtype), built.weights.copy() if stored.shadow else None
@@ -242,7 +242,7 @@ def new_learner(
     """Cells and error neurons of their own on the shared weights and feedback."""
     plan, spiking, built, stored = shared.plan, shared.spiking, shared.built, shared.stored
     chance = plan.constraint is not None or spiking.transmission < 1
-    draw = new_draw(shared.key, shared.key + (2 if tests else 1)) if chance else None
+    draw = new_draw(shared.key, 2 if tests else 1) if chance else None
     layer_of = np.full(len(built.tables.populations), -1, np.int64)
     layer_of[1 : plan.n_layers + 1] = np.arange(plan.n_layers)
     return Learner(

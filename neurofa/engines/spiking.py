@@ -204,7 +204,7 @@ class SpikingEngine:
         """Show samples side by side; sums of losses and errors, the same for any number of threads."""
 
         def work(lane: int) -> tuple[float, int]:
-            own = samples._replace(aims=samples.aims.copy())
+            own = samples._replace(targets=samples.targets.copy())
             mine = perturbed._replace(injected=perturbed.injected.copy())
             loss, wrong, _ = show_samples(
                 lanes[lane], show, own, mine, self.after, shown, order, lane, len(lanes), False, 0, number

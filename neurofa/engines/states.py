@@ -2,36 +2,38 @@
 
 import numpy as np
 
-from ..kernels import circuit as codes
+from ..kernels import circuit as columns
 from ..kernels.circuit import Cells
 from ..kernels.plasticity import NEVER, Synapses
+from ..kernels.splitmix import mix
 from ..kernels.storing import DRAW_COLUMNS, EXACT, KEY, LEVEL_COLUMNS, SEND_KEY
 from .circuits import Built
 from .memory import aligned
 
 
-def new_draw(key: int, send_key: int) -> np.ndarray:
-    """What random numbers are drawn from."""
+def new_draw(key: int, stream: int = 1) -> np.ndarray:
+    """What random numbers are drawn from: those that round, and a `stream` of those that choose what is sent."""
     draw = np.zeros(DRAW_COLUMNS, np.uint64)
-    draw[KEY], draw[SEND_KEY] = key, send_key
+    # keys that differ in their last bits alone would give the same numbers in another order of presentations
+    draw[KEY], draw[SEND_KEY] = key, mix(np.uint64(key + stream))
     return draw
 
 
 def new_cells(built: Built, draw: np.ndarray | None = None) -> Cells:
     """All neurons at rest."""
     n, dtype, populations = len(built.resting), built.resting.dtype, len(built.tables.populations)
-    ring, largest = built.tables.ring, int(built.tables.populations[:, codes.SIZE].max())
+    ring, largest = built.tables.ring, int(built.tables.populations[:, columns.SIZE].max())
     v = aligned(n, dtype)
     v[:] = built.resting
     return Cells(
         v=v,
         current=aligned(n, dtype),
-        raised=aligned(n, dtype),
+        threshold_increment=aligned(n, dtype),
         drive=aligned(n, dtype),
         post=aligned(n, dtype),
         inputs=aligned(n, dtype),
-        rest=aligned(n, np.int32),
-        reached=aligned(largest + codes.BLOCK, np.uint8),
+        refractory=aligned(n, np.int32),
+        reached=aligned(largest + columns.BLOCK, np.uint8),
         spikes=np.zeros(n * ring, np.int32),
         n_spikes=np.zeros((populations, ring), np.int64),
         clock=np.zeros((populations, 2), np.int64),
@@ -58,8 +60,8 @@ def new_synapses(
 ) -> Synapses:
     """Plastic synapses that change `weights` themselves (or their `shadow`), or add their changes up in `changes`."""
     n, dtype, q = len(built.resting), built.resting.dtype, len(built.tables.projections)
-    plastic = built.tables.projections[built.tables.projections[:, codes.PLASTIC] != codes.STATIC]
-    traced = sum(int(built.tables.populations[row[codes.PRE], codes.SIZE]) for row in plastic)
+    plastic = built.tables.projections[built.tables.projections[:, columns.PLASTIC] != columns.STATIC]
+    traced = sum(int(built.tables.populations[row[columns.PRE], columns.SIZE]) for row in plastic)
     return Synapses(
         weights=weights,
         changes=changes if changes is not None else weights if shadow is None else shadow,
@@ -72,7 +74,7 @@ def new_synapses(
         seen=np.full(traced, NEVER, np.int64),
         active=np.zeros(traced, np.int32),
         n_active=np.zeros(q, np.int64),
-        amount=np.zeros(max((p[codes.SIZE] for p in built.tables.populations), default=0), dtype),
+        amount=np.zeros(max((p[columns.SIZE] for p in built.tables.populations), default=0), dtype),
         fading=np.zeros(0, dtype) if fading is None else fading,
         levels=np.zeros((q, LEVEL_COLUMNS)) if levels is None else levels,
         rounding=rounding,

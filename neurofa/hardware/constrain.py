@@ -71,7 +71,7 @@ def constrain(
     feedback: list[Grid | None] = [None] * plan.n_layers
     for route in plan.feedback:
         key = f"layers.{route.layer}.B"
-        if route.follow == "derived" and route.feedback is not None:
+        if route.follow == "derived" and route.feedback is not None and key not in given:
             params[key] = derive(route.feedback, params, route.source, route.layer, route.basis).astype(plan.dtype)
             draws[key] = None
         if hardware.feedback is not None and route.follow != "transpose":

@@ -235,7 +235,8 @@ def _presynaptic(plan: Plan, hardware: Hardware, spiking: Spiking, layer: int) -
     if not projection.plastic:
         return 0
     units = projection.n_pre + projection.bias
-    if spiking.update == "error":
+    waits = plan.signal == "loss_change" and layer < plan.n_layers - 1  # for the loss, whenever synapses change
+    if spiking.update == "error" or waits:
         return units * bits_of(hardware.traces)
     every = hardware.learning.every_ticks or 1
     return units * every.bit_length() if every > 1 else 0
@@ -276,8 +277,9 @@ def _estimates(
         f"operations must be three finite numbers that are not negative ({', '.join(KINDS)} in a sample), "
         f"not {operations!r}",
     )
+    passes = 2 if plan.perturbation is not None and spiking.baseline == "clean" else 1
     amounts = dict(zip(KINDS, counted.tolist(), strict=True)) | {
-        "neuron ticks": float(sum(plan.sizes[1:]) * spiking.ticks)
+        "neuron ticks": float(passes * sum(plan.sizes[1:]) * spiking.ticks)
     }
     return tuple(_estimate(hardware, kind, amount) for kind, amount in amounts.items())
 

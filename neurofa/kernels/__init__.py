@@ -1,4 +1,4 @@
-"""Numba functions on arrays and integers: all dense mathematics of the rate engine. Imports nothing of neurofa's."""
+"""Numba functions on arrays and integers: all that both engines compute. Imports nothing of neurofa's."""
 
 from .freshness import forget_stale
 

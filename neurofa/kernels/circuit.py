@@ -71,11 +71,11 @@ class Cells(NamedTuple):
 
     v: np.ndarray
     current: np.ndarray
-    raised: np.ndarray  # threshold increment of an adaptive threshold
+    threshold_increment: np.ndarray  # of an adaptive threshold
     drive: np.ndarray  # low-passed
     post: np.ndarray  # post factor of the last integration
     inputs: np.ndarray  # what has arrived in this tick
-    rest: np.ndarray  # ticks left of the refractory period, that of the spike included, int32
+    refractory: np.ndarray  # ticks left of the refractory period, that of the spike included, int32
     reached: np.ndarray  # whether a membrane is at the threshold, for one population after the other, uint8
     spikes: np.ndarray  # ring: spikes[ring * FIRST + slot * SIZE + n], units within the population, int32
     n_spikes: np.ndarray  # (P, ring) int64

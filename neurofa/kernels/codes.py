@@ -1,4 +1,4 @@
-"""Names as integers, for kernels: activations, losses, signals, routes, optimisers, columns of a layout."""
+"""Names as integers, for kernels: activations, losses, signals, optimisers, columns of a layout."""
 
 from typing import NamedTuple
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from .masks import INCREMENT, S11, mix
+from .splitmix import INCREMENT, S11, mix
 
 ENCODERS = {"poisson": 0, "regular": 1, "latency": 2}
 POISSON, REGULAR, LATENCY = range(3)

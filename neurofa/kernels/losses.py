@@ -42,7 +42,7 @@ def cross_entropy(net, z, losses, labels, values, order, start):
 
 @njit(cache=True, error_model="numpy")
 def softmax(z, bias, has_bias, a):
-    """Softmax over the neurons, for each sample. `z`, `a` (n_out, batch)."""
+    """Softmax over the neurons, for each sample. `z`, `a` (n_out, batch); `z` becomes the logarithm of `a`."""
     for n in range(z.shape[1]):
         largest = -math.inf
         for j in range(z.shape[0]):
@@ -54,7 +54,7 @@ def softmax(z, bias, has_bias, a):
             total += math.exp(z[j, n] - largest)
         log_total = largest + math.log(total)
         for j in range(z.shape[0]):
-            a[j, n] = math.exp(z[j, n] - log_total)
+            z[j, n], a[j, n] = z[j, n] - log_total, math.exp(z[j, n] - log_total)
 
 
 @njit(cache=True, error_model="numpy")
@@ -64,7 +64,8 @@ def output_error(net, code, slope, bias, has_bias, z, a, e, labels, values, orde
     Parameters
     ----------
     z
-        Input of the layer without bias, (n_out, batch); holds the bias afterwards.
+        Input of the layer without bias, (n_out, batch); holds the bias afterwards, or for a softmax the logarithm of
+        the activity.
     a, e
         Written: activity and dL/dz of the batch's mean loss, (n_out, batch).
     labels, values
@@ -102,7 +103,7 @@ def output_error(net, code, slope, bias, has_bias, z, a, e, labels, values, orde
                 e[j, n] = (y - t) * share
             elif net.loss == CCE:
                 if t > 0.0:
-                    losses[n] -= t * math.log(max(y, 1e-300)) if y == y else y
+                    losses[n] -= t * float(z[j, n])  # and not of y, which may be too small for its precision
                 e[j, n] = (y - t) * mean
             elif net.loss == MSE:
                 losses[n] += (y - t) * (y - t) / n_out

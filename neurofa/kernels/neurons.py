@@ -51,7 +51,7 @@ UNIT, GATHER = np.uint64(1), np.uint64(0x0102040810204080)
 
 
 @tick_kernel
-def with_delta(v, inputs, rest, reached, leak, decay, r, threshold):
+def with_delta(v, inputs, refractory, reached, leak, decay, r, threshold):
     """Delta synapses: the membrane decays towards `leak`, and what arrives is added, unless it is refractory.
 
     Everything that is done with each neuron is done in one pass: inputs are used up, refractory periods go by, and
@@ -60,28 +60,28 @@ def with_delta(v, inputs, rest, reached, leak, decay, r, threshold):
     zero = v.dtype.type(0)
     for j in range(v.size):
         new = leak + (v[j] - leak) * decay + r * inputs[j]
-        v[j] = v[j] if rest[j] > 1 else new
+        v[j] = v[j] if refractory[j] > 1 else new
         reached[j] = new >= threshold
-        rest[j] -= rest[j] > 0
+        refractory[j] -= refractory[j] > 0
         inputs[j] = zero
 
 
 @tick_kernel
-def with_current(v, current, inputs, rest, reached, leak, decay, gain, decay_s, threshold):
+def with_current(v, current, inputs, refractory, reached, leak, decay, gain, decay_s, threshold):
     """The same for exponential currents: arrivals, then both equations over one tick."""
     zero = v.dtype.type(0)
     for j in range(v.size):
         i = current[j] + inputs[j]
         new = leak + (v[j] - leak) * decay + gain * i
-        v[j] = v[j] if rest[j] > 1 else new
+        v[j] = v[j] if refractory[j] > 1 else new
         reached[j] = new >= threshold
         current[j] = i * decay_s
-        rest[j] -= rest[j] > 0
+        refractory[j] -= refractory[j] > 0
         inputs[j] = zero
 
 
 @tick_kernel
-def in_integers(v, inputs, rest, reached, decay, gain, step, end, threshold):
+def in_integers(v, inputs, refractory, reached, decay, gain, step, end, threshold):
     """`with_delta` on a chip: a membrane of whole steps within its ends, whose decay is cut towards zero.
 
     Float64 holds all products of 24 bits exactly.
@@ -89,9 +89,9 @@ def in_integers(v, inputs, rest, reached, decay, gain, step, end, threshold):
     for j in range(v.size):
         kept = step * np.trunc(v[j] / step * decay)
         new = min(max(kept + step * np.rint(gain * inputs[j] / step), -end), end)
-        v[j] = v[j] if rest[j] > 1 else new
+        v[j] = v[j] if refractory[j] > 1 else new
         reached[j] = new >= threshold
-        rest[j] -= rest[j] > 0
+        refractory[j] -= refractory[j] > 0
         inputs[j] = 0
 
 
@@ -109,14 +109,14 @@ def currents_in_integers(current, inputs, decay, step, end, wraps):
 
 
 @inline_kernel
-def integrate_in_integers(population, reals, v, current, inputs, rest, reached):
+def integrate_in_integers(population, reals, v, current, inputs, refractory, reached):
     """Step 2 of a population with integer state."""
     if population[MODEL] == CUBA_LIF:
         step, end = np.float64(reals[I_STEP]), np.float64(reals[I_END])
         currents_in_integers(current, inputs, np.float64(reals[D_S]), step, end, population[WRAPS])
     step, end = np.float64(reals[V_STEP]), np.float64(reals[V_END])
     gain = step / reals[I_STEP]  # r times kappa in float32 is off by more than half of a step in 24 bits
-    in_integers(v, inputs, rest, reached, np.float64(reals[D_M]), gain, step, end, np.float64(reals[THRESHOLD]))
+    in_integers(v, inputs, refractory, reached, np.float64(reals[D_M]), gain, step, end, np.float64(reals[THRESHOLD]))
 
 
 @tick_kernel
@@ -156,11 +156,11 @@ def within(post, values, low, high):
 
 
 @tick_kernel
-def surrogate(post, v, raised, threshold, slope):
+def surrogate(post, v, increment, threshold, slope):
     """Smooth post factor, largest at the threshold."""
     one = post.dtype.type(1)
     for j in range(post.size):
-        root = one + slope * abs(v[j] - (threshold + raised[j]))
+        root = one + slope * abs(v[j] - (threshold + increment[j]))
         post[j] = one / (root * root)
 
 
@@ -175,7 +175,7 @@ def set_post(circuit, cells, p):
     elif kind == CURRENT:
         within(post, cells.drive[lo:hi], reals[LOW], reals[HIGH])
     elif kind == SURROGATE:
-        surrogate(post, cells.v[lo:hi], cells.raised[lo:hi], reals[THRESHOLD], reals[SLOPE])
+        surrogate(post, cells.v[lo:hi], cells.threshold_increment[lo:hi], reals[THRESHOLD], reals[SLOPE])
     elif kind == ONE:
         post[:] = 1
 
@@ -218,7 +218,7 @@ def catch_up(circuit, cells, p, ticks):
                 drive[j] += into * current[j]
         scale(current, kind(decay_s**ticks))
     if circuit.populations[p, ADAPTS]:
-        scale(cells.raised[lo:hi], kind(np.float64(reals[D_A]) ** ticks))
+        scale(cells.threshold_increment[lo:hi], kind(np.float64(reals[D_A]) ** ticks))
 
 
 @tick_kernel
@@ -232,7 +232,7 @@ def can_rest(circuit, cells, p):
     for j in range(lo, lo + circuit.populations[p, SIZE]):
         if model == CUBA_LIF:  # no more than if the current came at once and nothing leaked
             reach = max(0.0, cells.current[j]) * reals[R] * reals[KAPPA] / (1.0 - reals[D_S])
-        if max(cells.v[j], reals[V_LEAK]) + reach >= reals[THRESHOLD] or cells.rest[j] > 0:
+        if max(cells.v[j], reals[V_LEAK]) + reach >= reals[THRESHOLD] or cells.refractory[j] > 0:
             return False
         if cut and (cells.v[j] != 0 or cells.current[j] != 0):
             return False
@@ -286,7 +286,7 @@ def integrate(circuit, cells, p, tick, learning):
     cells.clock[p, UPDATED] = tick + 1
     lo, size = population[FIRST], population[SIZE]
     hi, whole = lo + size, (size + BLOCK - 1) // BLOCK * BLOCK
-    v, inputs, rest = cells.v[lo:hi], cells.inputs[lo:hi], cells.rest[lo:hi]
+    v, inputs, refractory = cells.v[lo:hi], cells.inputs[lo:hi], cells.refractory[lo:hi]
     reached = cells.reached[:size]
     cells.reached[size:whole] = 0
     one = v.dtype.type(1)
@@ -298,20 +298,20 @@ def integrate(circuit, cells, p, tick, learning):
     if population[INTEGER]:
         if follows and population[MODEL] != CUBA_LIF:
             low_pass(cells.drive[lo:hi], inputs, reals[D_Q], (one - reals[D_Q]) * r)
-        integrate_in_integers(population, reals, v, cells.current[lo:hi], inputs, rest, reached)
+        integrate_in_integers(population, reals, v, cells.current[lo:hi], inputs, refractory, reached)
         if follows and population[MODEL] == CUBA_LIF:
             low_pass(cells.drive[lo:hi], cells.current[lo:hi], reals[D_Q], (one - reals[D_Q]) * r)
     elif population[MODEL] == CUBA_LIF:
         current = cells.current[lo:hi]
         if follows:
             low_pass_current(cells.drive[lo:hi], inputs, current, reals[D_Q], (one - reals[D_Q]) * r)
-        with_current(v, current, inputs, rest, reached, leak, decay, r * reals[KAPPA], reals[D_S], threshold)
+        with_current(v, current, inputs, refractory, reached, leak, decay, r * reals[KAPPA], reals[D_S], threshold)
     else:
         if follows:
             low_pass(cells.drive[lo:hi], inputs, reals[D_Q], (one - reals[D_Q]) * r)
-        with_delta(v, inputs, rest, reached, leak, decay, r, threshold)
+        with_delta(v, inputs, refractory, reached, leak, decay, r, threshold)
     if population[ADAPTS]:
-        scale(cells.raised[lo:hi], reals[D_A])
+        scale(cells.threshold_increment[lo:hi], reals[D_A])
     if learning and population[POST] != NO_POST:
         set_post(circuit, cells, p)
     start = circuit.ring * lo + slot * size
@@ -329,15 +329,15 @@ def fire(circuit, cells, p, out):
     threshold = reals[THRESHOLD]
     for k in range(out.size):
         j = lo + out[k]
-        own = threshold + cells.raised[j]
-        if cells.rest[j] > 0 or not cells.v[j] >= own or (population[ABOVE] and cells.v[j] == own):
+        own = threshold + cells.threshold_increment[j]
+        if cells.refractory[j] > 0 or not cells.v[j] >= own or (population[ABOVE] and cells.v[j] == own):
             continue
         out[n] = out[k]
         n += 1
         cells.emitted[j] += 1
         cells.v[j] = cells.v[j] - own if population[SUBTRACT] else reals[V_RESET]
         if population[ADAPTS]:
-            cells.raised[j] += reals[STEP]
+            cells.threshold_increment[j] += reals[STEP]
         if population[REFRACTORY] > 0:
-            cells.rest[j] = population[REFRACTORY] + 1
+            cells.refractory[j] = population[REFRACTORY] + 1
     return n

@@ -24,7 +24,7 @@ class Samples(NamedTuple):
     values: np.ndarray  # (n, n_out); empty for a classification
     low: float
     high: float
-    aims: np.ndarray  # (n_out,) of the present sample
+    targets: np.ndarray  # (n_out,) of the present sample
 
 
 class Perturbed(NamedTuple):
@@ -71,18 +71,18 @@ class Shown(NamedTuple):
 
 
 @presentation_kernel
-def aim(samples, n):
-    """Target activities of a sample into `samples.aims`; returns its label, 0 for a regression."""
-    aims = samples.aims
+def set_targets(samples, n):
+    """Target activities of a sample into `samples.targets`; returns its label, 0 for a regression."""
+    targets = samples.targets
     if samples.labels.size == 0:
-        aims[:] = samples.values[n]
+        targets[:] = samples.values[n]
         return 0
     label = samples.labels[n]
-    if aims.size == 1:
-        aims[0] = samples.high if label > 0 else samples.low
+    if targets.size == 1:
+        targets[0] = samples.high if label > 0 else samples.low
     else:
-        aims[:] = samples.low
-        aims[label] = samples.high
+        targets[:] = samples.low
+        targets[label] = samples.high
     return label
 
 
@@ -90,7 +90,7 @@ def aim(samples, n):
 def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     """Show sample `n` with the noise of row `m`; returns loss, whether it was wrong, and the ticks it took."""
     cells, teaching, inputs = net.cells, net.teaching, net.inputs
-    label = aim(samples, n)
+    label = set_targets(samples, n)
     if cells.draw.size:
         begin_draws(cells.draw, number)
     encode(
@@ -105,14 +105,14 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
             perturbed.injected[j] = perturbed.scale[j] * perturbed.noise[m, j]
         noise = perturbed.injected
     first = quiet if perturbed.clean else noise
-    loss, wrong = present(net, show, first, samples.aims, label, middle, tick)
+    loss, wrong = present(net, show, first, samples.targets, label, middle, tick)
     shown.spikes[row] = cells.emitted
     shown.net[row] = teaching.net
     shown.received[row] = teaching.received
     change = 0.0
     if noisy and perturbed.clean:
         again = Show(show.n_ticks, False, True, True)
-        moved, _ = present(net, again, noise, samples.aims, label, middle, tick + took)
+        moved, _ = present(net, again, noise, samples.targets, label, middle, tick + took)
         took += show.n_ticks
         change = (moved - loss) / perturbed.std
     elif noisy and perturbed.baseline[1] > 0:

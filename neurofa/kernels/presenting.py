@@ -64,12 +64,12 @@ def begin(circuit, cells, synapses, teaching, resting, fresh, tick):
         return
     copy_to(cells.v, resting)
     cells.current[:] = 0
-    cells.raised[:] = 0
+    cells.threshold_increment[:] = 0
     cells.drive[:] = 0
     cells.post[:] = 0
     cells.inputs[:] = 0
     synapses.modulator[:] = 0
-    cells.rest[:] = 0
+    cells.refractory[:] = 0
     cells.n_spikes[:] = 0
     cells.clock[:, ASLEEP] = 0
     cells.clock[:, UPDATED] = tick
@@ -104,7 +104,7 @@ def tick_of_cells(circuit, cells, weights, tick, learning, noise):
 
 
 @tick_kernel
-def run_ticks(net, show, noise, aims, label, first, last, tick):
+def run_ticks(net, show, noise, targets, label, first, last, tick):
     """Ticks first..last of a presentation; `tick` is the time of tick 0."""
     circuit, cells, synapses, teaching, inputs = net.circuit, net.cells, net.synapses, net.teaching, net.inputs
     learning = show.learns or show.traces
@@ -114,7 +114,9 @@ def run_ticks(net, show, noise, aims, label, first, last, tick):
         take_events(circuit, cells, inputs.units[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
         tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, noise)
         if show.learns:
-            teach(circuit, cells, synapses, teaching, net.layer_of, k, show.n_ticks, aims, label, inputs.peak, tick + k)
+            teach(
+                circuit, cells, synapses, teaching, net.layer_of, k, show.n_ticks, targets, label, inputs.peak, tick + k
+            )
         elif show.traces:
             for q in range(circuit.projections.shape[0]):
                 if circuit.projections[q, PLASTIC] != STATIC:
@@ -122,13 +124,13 @@ def run_ticks(net, show, noise, aims, label, first, last, tick):
 
 
 @tick_kernel
-def judge(circuit, cells, teaching, aims, label, peak, n_ticks):
+def judge(circuit, cells, teaching, targets, label, peak, n_ticks):
     """Loss and whether the class is wrong, from the output spikes of the presentation that just ended."""
     p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
     lo, n = circuit.populations[p, FIRST], circuit.populations[p, SIZE]
     loss, best = 0.0, 0
     for k in range(n):
-        difference = cells.emitted[lo + k] / (peak * n_ticks) - aims[k]
+        difference = cells.emitted[lo + k] / (peak * n_ticks) - targets[k]
         loss += 0.5 * difference * difference
         more = cells.emitted[lo + k] - cells.emitted[lo + best]
         if more > 0 or (more == 0 and cells.v[lo + k] > cells.v[lo + best]):
@@ -143,15 +145,15 @@ def judge_single(cells, unit, middle, label, peak, n_ticks):
 
 
 @source_kernel
-def present(net, show, noise, aims, label, middle, tick):
+def present(net, show, noise, targets, label, middle, tick):
     """Show the encoded sample; returns its loss and whether it was classified wrongly."""
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
     begin(circuit, cells, net.synapses, teaching, net.resting, show.fresh, tick)
-    run_ticks(net, show, noise, aims, label, 0, show.n_ticks, tick)
+    run_ticks(net, show, noise, targets, label, 0, show.n_ticks, tick)
     output = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
     wake(circuit, cells, output, tick + show.n_ticks - 1, show.learns or show.traces)
-    loss, wrong = judge(circuit, cells, teaching, aims, label, peak, show.n_ticks)
-    if aims.size == 1:
+    loss, wrong = judge(circuit, cells, teaching, targets, label, peak, show.n_ticks)
+    if targets.size == 1:
         unit = circuit.populations[output, FIRST]
         wrong = judge_single(cells, unit, middle, label, peak, show.n_ticks)
     return loss, wrong

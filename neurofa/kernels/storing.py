@@ -3,7 +3,7 @@
 import numpy as np
 
 from .compiling import presentation_kernel, tick_kernel
-from .masks import INCREMENT, mix
+from .splitmix import INCREMENT, mix
 
 ROUNDINGS = {"nearest": 1, "stochastic": 2, "truncate": 3}
 EXACT, NEAREST, STOCHASTIC, TRUNCATE = range(4)

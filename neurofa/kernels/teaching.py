@@ -72,7 +72,7 @@ def send(teaching, weights, layer, k, amount, modulator):
 
 
 @tick_kernel
-def count_errors(cells, teaching, slot_start, n_spikes, aims, peak):
+def count_errors(cells, teaching, slot_start, n_spikes, targets, peak):
     """Step 4: error neurons of the outputs."""
     row = teaching.layers[teaching.layers.shape[0] - 1]
     level = teaching.level[row[UNITS] : row[UNITS] + row[WIDTH]]
@@ -82,7 +82,7 @@ def count_errors(cells, teaching, slot_start, n_spikes, aims, peak):
         level[k] += 1.0
         teaching.total[k] += 1.0
     for k in range(row[WIDTH]):
-        expected = peak * aims[k]
+        expected = peak * targets[k]
         level[k] -= expected
         teaching.total[k] -= expected
     emit(teaching, teaching.layers.shape[0] - 1, level, events, teaching.threshold)
@@ -265,7 +265,7 @@ def learn(circuit, cells, synapses, teaching, layer_of, tick, allowed, due):
 
 
 @inline_kernel
-def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label, peak, tick):
+def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, targets, label, peak, tick):
     """Steps 4 to 6 of tick `k` of a presentation."""
     allowed = k >= teaching.start
     if allowed:
@@ -273,7 +273,7 @@ def teach(circuit, cells, synapses, teaching, layer_of, k, n_ticks, aims, label,
         p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
         slot = tick % circuit.ring
         at = circuit.ring * circuit.populations[p, FIRST] + slot * circuit.populations[p, SIZE]
-        count_errors(cells, teaching, at, cells.n_spikes[p, slot], aims, peak)
+        count_errors(cells, teaching, at, cells.n_spikes[p, slot], targets, peak)
         acts = teaching.held and (k == n_ticks - 1 or not teaching.at_error)
         changed = set_signal(teaching, label) if acts else 0
         modulate(circuit, cells, synapses, teaching, changed, acts, tick)

@@ -10,7 +10,7 @@ from ..spec import Init, Network, Rule
 from ..spec.errors import InputError, require
 from ..spec.network import BOUNDED
 from ..spec.seeds import streams
-from .feedback import FOLLOWS, derive, initial
+from .feedback import FOLLOWS, derive, initial, path_weights
 from .initialise import draw, reach
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of
 
@@ -174,8 +174,10 @@ def lower(
         elif key in given:  # it must be what W says, with magnitudes of its own where there are any
             own = fitted(key, given[key], B.shape, precision)
             if basis is not None:
-                basis = np.where(own == 0, basis, np.abs(own))
+                basis = seen_magnitudes(own, values, source, layer, basis)
                 B = derive(feedback, values, source, layer, basis)
+            if feedback.source == "pseudoinverse":  # of W as it was when B was renewed, and may be on a chip's levels
+                B = own
             require(
                 bool(np.allclose(own, B, rtol=1e-3, atol=1e-3 * float(np.abs(B).max(initial=0)))),
                 f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the parameters",
@@ -215,10 +217,18 @@ def with_basis(route: FeedbackProjection, params: Mapping[str, np.ndarray]) -> F
     """
     if route.basis is None:
         return route
-    B, W = params[f"layers.{route.layer}.B"], params[f"layers.{route.source}.W"]
+    B = params[f"layers.{route.layer}.B"]
     if route.follow == "offset":
-        return replace(route, basis=B - W.T)
-    return replace(route, basis=np.where(B == 0, route.basis, np.abs(B)).astype(route.basis.dtype))
+        return replace(route, basis=B - params[f"layers.{route.source}.W"].T)
+    basis = seen_magnitudes(B, params, route.source, route.layer, route.basis)
+    return replace(route, basis=basis.astype(route.basis.dtype))
+
+
+def seen_magnitudes(
+    B: np.ndarray, params: Mapping[str, np.ndarray], source: int, layer: int, unseen: np.ndarray
+) -> np.ndarray:
+    """Magnitudes of a sign feedback; where W is 0 the `unseen` ones, since B is 0 there whatever they are."""
+    return np.where(path_weights(params, source, layer).T == 0, unseen, np.abs(B))
 
 
 def assemble(
