@@ -82,9 +82,10 @@ def one(job: dict, folder: Path) -> list[dict]:
 
     network, training, rule, spiking, spec = described(job)
     how, data = job["mode"], nf.load_data(spec, seed=job["seed"])
+    on_spikes = {} if how == "rate" else {"spiking": spiking}
     protocol = training if how == "rate" else spiking.training
-    run = trained(folder, network, rule, data, job["seed"], mode=how, spiking=spiking, training=protocol,
-                  epochs=job["epochs"])  # fmt: skip
+    run = trained(folder, network, rule, data, job["seed"], mode=how, training=protocol, epochs=job["epochs"],
+                  **on_spikes)  # fmt: skip
     return [{"test_error_percent": round(100 * run.test_error, 4), **operations_of(network, run, folder),
              "seconds": round(run.seconds, 1)}]  # fmt: skip
 

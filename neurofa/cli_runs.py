@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .spec import Model, Rule
     from .trainer import Progress
 
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the run.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the run.")]
 Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
 DataName = Annotated[
     str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")

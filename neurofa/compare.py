@@ -1,8 +1,9 @@
 """Rules side by side: each trained from the same initial weights, in one dataset."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,9 @@ from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
 from .protocol import check_data
 from .rules import check, lower
-from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_mode, train
+from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_kinds, require_mode, train
 from .spec import Model, Rule, settings_for
-from .spec.errors import require
+from .spec.errors import described, require, require_kind
 
 if TYPE_CHECKING:
     import xarray
@@ -38,7 +39,7 @@ class Comparison:
 
 def compare(
     model: Model,
-    rules: Sequence[Rule],
+    rules: Rule | Sequence[Rule],
     data: Data | Callable[[int], Data],
     *,
     modes: str | Sequence[str] = OWN_MODES,
@@ -88,7 +89,18 @@ def compare(
     InputError
         Before anything runs, if a rule, the network, a mode and the data do not go together.
     """
-    modes, seeds = [modes] if isinstance(modes, str) else modes, range(seeds) if isinstance(seeds, int) else seeds
+    require_kind("model", model, Model, hint="nf.load_model(NAME), or nf.Model(network, training)")
+    rules = [rules] if isinstance(rules, Rule) else list(rules)
+    for rule in rules:
+        require_kinds(model, rule)
+    require(
+        isinstance(data, Data) or callable(data),
+        f"data is {described(data)}; give nf.load_data(NAME), an nf.Data, or a function that gives those for a seed",
+    )
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    seeds = list(range(seeds)) if isinstance(seeds, Integral) else list(seeds) if isinstance(seeds, Iterable) else []
+    whole = all(isinstance(seed, Integral) for seed in seeds)
+    require(whole and len(set(seeds)) == len(seeds), f"seeds are {described(seeds)}; give whole numbers, each once")
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
     require(len(rules) > 0 and len(seeds) > 0, "there is nothing to compare; give at least one rule and one seed")

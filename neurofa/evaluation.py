@@ -16,7 +16,7 @@ from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
 from .rules import BP, freeze, without_feedback
-from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode
+from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode, require_spikes
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require
 from .trainer import CHECKPOINT
@@ -181,6 +181,7 @@ def _engine(
 ) -> tuple[Engine, Network]:
     """An engine at given weights, and the network."""
     require_kinds(net, rule)
+    require_spikes(mode, spiking)
     network, _, rule, chosen = settings_for(net, rule, spiking)
     plan, chip = freeze(network, BP, without_feedback(params)), as_hardware(hardware, mode)
     if chip is not None:

@@ -13,7 +13,7 @@ from .kernels.encoders import encode
 from .kernels.online import set_targets
 from .kernels.presenting import begin, run_ticks
 from .kernels.storing import begin_draws
-from .recorder import MAX_EVENTS, Record, Recorder
+from .recorder import MAX_EVENTS, Record, Recorder, as_records
 from .recording import Recording
 from .rules import Plan, fitted, freeze, lower, precision_of, with_basis, without_feedback
 from .rules.feedback import FOLLOWS
@@ -75,7 +75,7 @@ def observe(
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
         given = without_feedback(given)
     x, y = as_batch(network, x, y)
-    wanted = [record] if isinstance(record, Record) else list(record or ())
+    wanted = [] if record is None else as_records(record)
     if params is not None and not learn:
         plan = freeze(network, rule, params)
     else:

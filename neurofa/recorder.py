@@ -1,7 +1,7 @@
 """What is recorded while a circuit or a network runs, and the memory that it may take."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from .kernels.circuit import Cells
 from .kernels.neurons import wake
 from .kernels.plasticity import Synapses
 from .recording import VARIABLES, Trace, chosen_units
-from .spec.errors import require, require_choice
+from .spec.errors import require, require_choice, require_kind
 
 MAX_BYTES = 2**30
 MAX_EVENTS = 10_000_000
@@ -48,6 +48,14 @@ class Record:
         )
 
 
+def as_records(records: Record | Sequence[Record]) -> list[Record]:
+    """One record or several as a list; refuses what is none."""
+    listed = [records] if isinstance(records, Record | str) or not isinstance(records, Iterable) else list(records)
+    for record in listed:
+        require_kind("a record", record, Record, hint="nf.Record(VARIABLE, OF), such as nf.Record('v', 'layers.0')")
+    return listed
+
+
 class Recorder:
     """Traces of a run of `n_ticks` ticks, and which units' spikes are wanted; the spikes are noted elsewhere.
 
@@ -58,7 +66,7 @@ class Recorder:
     """
 
     def __init__(self, circuit: Circuit, built: Built, records: Record | Sequence[Record], n_ticks: int) -> None:
-        records = [records] if isinstance(records, Record) else list(records)
+        records = as_records(records)
         self.circuit, self.built, self.taken = circuit, built, []
         self.spikes: dict[str, np.ndarray] = {}  # units by population
         total = 0

@@ -1,5 +1,6 @@
 """Runs: train a network by a rule, or look at one update of it."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from .io.results import environment
 from .protocol import check_data
 from .rules import PRESETS, Params, freeze, without_feedback
 from .spec import Hardware, Model, Network, Rule, Spiking, Training, settings_for
-from .spec.errors import InputError, require, require_choice, require_kind
+from .spec.errors import InputError, described, require, require_choice, require_kind
 from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, threads_of
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def updates(
         mode != "brian", "mode 'brian' trains and gives no single updates; use mode 'spiking', which agrees with it"
     )
     require_kinds(net, rule)
+    require_spikes(mode, spiking)
     network, _, rule, chosen = settings_for(net, rule, spiking)
     x, y = as_batch(network, x, y)
     chosen = replace(chosen, reset_state=True, homeostasis=None)
@@ -178,10 +180,19 @@ def require_mode(mode: str) -> None:
 
 def require_kinds(net: object, rule: object, data: object = None) -> None:
     """Refuse names where the things themselves are needed, and say how to get them."""
-    require(isinstance(net, Model | Network), f"net is {net!r}; give nf.load_model(NAME), or an nf.Network")
-    require(isinstance(rule, Rule), f"rule is {rule!r}; give a preset such as nf.rules.DFA, or an nf.Rule")
+    require(isinstance(net, Model | Network), f"net is {described(net)}; give nf.load_model(NAME), or an nf.Network")
+    require_kind("rule", rule, Rule, hint="a preset such as nf.rules.DFA, or an nf.Rule")
     if data is not None:
-        require(isinstance(data, Data), f"data is {data!r}; give nf.load_data(NAME), or an nf.Data")
+        require_kind("data", data, Data, hint="nf.load_data(NAME), or an nf.Data")
+
+
+def require_spikes(mode: str, spiking: Spiking | None) -> None:
+    """Refuse settings of spiking mode where nothing spikes."""
+    require_kind("spiking", spiking, Spiking, optional=True)
+    require(
+        spiking is None or mode != "rate",
+        "spiking says how a network runs on spikes, and mode 'rate' has none; give mode='spiking', or leave it out",
+    )
 
 
 def as_hardware(hardware: Hardware | str | None, mode: str, epochs: int = 0) -> Hardware | None:
@@ -304,7 +315,9 @@ def train(
     require_mode(mode)
     require_kinds(net, rule, data)
     require_kind("training", training, Training, optional=True)
-    require_kind("spiking", spiking, Spiking, optional=True)
+    require_spikes(mode, spiking)
+    require_kind("out", out, str | os.PathLike, optional=True, hint="a folder")
+    require(progress is None or callable(progress), f"progress is {described(progress)}; give a function, or None")
     model = net if isinstance(net, Model) else Model(net)
     require_known_rules(model, rule)
     network, protocol, rule, chosen = settings_for(model, rule, spiking)

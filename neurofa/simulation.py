@@ -10,11 +10,13 @@ from .kernels.simulating import Events, Log, advance, offsets
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
-from .spec.errors import require, require_choice
+from .spec.errors import require, require_choice, require_kind, require_number
 from .spec.seeds import streams
 from .spec.training import PRECISIONS
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
+
+MOST_TICKS = 10**9  # of one run: an index of events has an entry for each
 
 
 class Simulation:
@@ -52,6 +54,7 @@ class Simulation:
     """
 
     def __init__(self, circuit: Circuit, precision: str = "float32", seed: int = 0) -> None:
+        require_kind("circuit", circuit, Circuit)
         require_choice("precision", precision, PRECISIONS)
         self.circuit, self.built = circuit, build(circuit, np.dtype(precision))
         draw = None
@@ -109,9 +112,12 @@ class Simulation:
             For events outside of the run or the population, and for records that name what is not there or take too
             much memory.
         """
+        require_number("duration_ms", duration_ms)
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
         n_ticks = int(np.floor(duration_ms / self.circuit.dt_ms + 0.5))
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
+        require(n_ticks <= MOST_TICKS, f"duration_ms {duration_ms:g} is {n_ticks:,} ticks; run in pieces of a billion")
+        require_kind("events", events, Mapping, optional=True, hint="(ticks, units) by population")
         given, log = self._events(events or {}, n_ticks), self._log(recorder)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
         ticks, units, k = [], [], 0
@@ -151,7 +157,10 @@ class Simulation:
     def _events(self, events: Mapping[str, tuple], n_ticks: int) -> Events:
         """Events of all external populations, by tick."""
         ticks, units, places = [], [], []
-        for name, (when, which) in events.items():
+        for name, pair in events.items():
+            fits = isinstance(pair, tuple | list) and len(pair) == 2 and all(np.ndim(part) == 1 for part in pair)
+            require(fits, f"events of {name!r} must be two rows of whole numbers of one length: ticks and units")
+            when, which = pair
             require_choice(
                 "population with events", name, [p.name for p in self.circuit.populations if p.neuron is None]
             )

@@ -37,7 +37,10 @@ def test_it_is_what_its_parts_say():
     assert dict(found.sizes) == {"layer": 2}
     assert list(found.layer.values) == [0, 1]
     updates = update_correlation(
-        *(nf.updates(network, rule, params, x, y, mode, 3, spiking=SPIKING) for mode in ("rate", "spiking"))
+        *(
+            nf.updates(network, rule, params, x, y, mode, 3, spiking=spiking)
+            for mode, spiking in (("rate", None), ("spiking", SPIKING))
+        )
     )
     np.testing.assert_array_equal(found.update_correlation, updates.weights)
     np.testing.assert_array_equal(found.bias_update_correlation, updates.biases)

@@ -1,7 +1,7 @@
 """Circuits: populations of spiking neurons joined by projections, as the flat arrays that the kernels take."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from ..kernels import circuit as columns
 from ..kernels.circuit import Circuit as Tables
 from ..rules import Integers
 from ..spec import Neuron, PostFactor
-from ..spec.errors import InputError, require, require_kind
+from ..spec.errors import InputError, require, require_kind, require_number
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
 from .memory import aligned
 
@@ -72,6 +72,7 @@ class Population:
             isinstance(self.size, Integral) and self.size >= 1,
             f"population {self.name!r} has size {self.size!r}; it must be a whole number of at least 1",
         )
+        require_number(f"population {self.name!r} drive", self.drive)
         require(math.isfinite(self.drive), f"population {self.name!r} has drive {self.drive}; it must be finite")
         if self.v_init is not None:
             given = np.asarray(self.v_init, float)
@@ -113,6 +114,8 @@ class Connection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
         rate, delay_ms = self.learning_rate, self.delay_ms
+        for what, value in (("learning_rate", rate), ("delay_ms", delay_ms)):
+            require_number(f"connection {self.name!r} {what}", value, optional=True)
         require(
             delay_ms is None or 0 < delay_ms < math.inf,
             f"connection {self.name!r} has delay_ms {delay_ms}; it must be positive and finite, or None for a tick",
@@ -143,8 +146,14 @@ class Circuit:
     transmission: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "populations", tuple(self.populations))
-        object.__setattr__(self, "connections", tuple(self.connections))
+        for name, kind in (("populations", Population), ("connections", Connection)):
+            given = getattr(self, name)
+            listed = [given] if isinstance(given, kind) else list(given) if isinstance(given, Iterable) else [given]
+            for one in listed:
+                require_kind(f"one of the circuit's {name}", one, kind)
+            object.__setattr__(self, name, tuple(listed))
+        require_number("circuit dt_ms", self.dt_ms)
+        require_number("circuit transmission", self.transmission)
         require(0 < self.dt_ms < math.inf, f"circuit dt_ms is {self.dt_ms}; it must be positive and finite")
         require(0 < self.transmission <= 1, f"circuit transmission is {self.transmission}; it must be in (0, 1]")
         require(len(self.populations) > 0, "a circuit needs at least one population")
@@ -261,6 +270,7 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
         given = Sparse(matrix.indptr, matrix.indices, matrix.data)
     if not isinstance(given, Sparse):
         dense = np.asarray(given)
+        require(dense.dtype.kind in "biuf", f"{who} has weights of type {dense.dtype}; give real numbers")
         require(dense.shape == shape, f"{who} has weights of shape {dense.shape}; its populations need {shape}")
         return None
     indptr, indices, weights = np.asarray(given.indptr), np.asarray(given.indices), given.weights

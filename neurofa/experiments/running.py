@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from filelock import FileLock
 
@@ -46,7 +46,10 @@ def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
         0; 1 if a finding does not hold in a quick run; 2 on bad input, or if a job failed; 130 on Ctrl-C.
     """
     script = Script(Path(path).resolve())
-    options = _options(script, arguments)
+    try:
+        options = _options(script, arguments)
+    except InputError as error:
+        return complain(script.name, str(error))
     mode = "quick" if options.quick else "full" if options.full else "default"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers, which have a core each
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -64,8 +67,15 @@ def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One line of error, as all commands have it, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see --help)")
+
+
 def _options(script: Script, arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=script.path.name, description=script.doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     modes = parser.add_mutually_exclusive_group()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..rules import Plan
 from ..spec import Hardware, InputError, Levels
-from ..spec.errors import require
+from ..spec.errors import require, require_kind
 from ..spec.hardware import Trace
 
 FULL_BITS = 32  # of a number in full precision
@@ -126,6 +126,7 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     InputError
         If it does not fit, in one line: the population, what it needs, what there is, and the largest width that fits.
     """
+    require_kind("plan", plan, Plan, hint="what nf.lower(network, rule) makes")
     require_hardware(hardware)
     shape = _shape_of(plan, hardware)
     placed = _place(shape, hardware)

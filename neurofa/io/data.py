@@ -1,11 +1,11 @@
 """A data set in memory: training, validation and test arrays that were checked."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 
-from ..spec import InputError
-from ..spec.errors import require, require_choice
+from ..spec.errors import InputError, described, require, require_choice, require_whole
 from ..spec.network import TASKS
 
 ROWS = 1024  # rows that a check or a statistic looks at together, so that no temporary array is as large as the data
@@ -65,8 +65,14 @@ class Data:
 
     def __post_init__(self) -> None:
         require_choice("data task", self.task, TASKS)
+        require_whole(f"data {self.name}", self, "n_outputs")
         require(self.n_outputs >= 0, f"n_outputs of {self.name} is {self.n_outputs}; it must not be negative")
-        object.__setattr__(self, "image_shape", tuple(int(side) for side in self.image_shape))
+        sides = np.atleast_1d(np.asarray(self.image_shape, object)).tolist()
+        require(
+            all(isinstance(side, Integral) for side in sides),
+            f"image_shape of {self.name} is {described(self.image_shape)}; give (channels, height, width)",
+        )
+        object.__setattr__(self, "image_shape", tuple(int(side) for side in sides))
         for part in ("train", "test", "validation"):
             self._set_inputs(part)
             self._set_targets(part)
@@ -94,7 +100,7 @@ class Data:
 
     def _set_inputs(self, part: str) -> None:
         what = f"x_{part} of {self.name}"
-        values = np.asarray(getattr(self, f"x_{part}"))
+        values = _array(getattr(self, f"x_{part}"), what)
         require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
         if part == "validation" and values.size == 0:
             values = np.empty((0, self.features), np.float32)
@@ -128,7 +134,7 @@ class Data:
 
     def _set_targets(self, part: str) -> None:
         what, rows = f"y_{part} of {self.name}", len(getattr(self, f"x_{part}"))
-        values = np.asarray(getattr(self, f"y_{part}"))
+        values = _array(getattr(self, f"y_{part}"), what)
         require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
         if part == "validation" and values.size == 0:
             values = np.empty(0)
@@ -177,6 +183,13 @@ class Data:
         )
         _require_finite(targets, what)
         return targets
+
+
+def _array(values: object, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"{what} has rows of different lengths; give a rectangular array") from None
 
 
 def _require_finite(values: np.ndarray, what: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,18 @@ def write_results(path: str | os.PathLike[str], dataset: "xarray.Dataset") -> No
     InputError
         If the file cannot be written.
     """
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
     stored = dataset.copy()
     stored.attrs = _attributes(dataset.attrs)
     for name in stored.variables:
         stored.variables[name].attrs = _attributes(dataset.variables[name].attrs)
+    content = BytesIO()  # HDF5 crashes where there is no room left, and Python does not
+    with h5netcdf.File(content, "w") as file:
+        stored.dump_to_store(H5NetCDFStore(file))
     with atomic_path(path) as temporary:
-        stored.to_netcdf(temporary, engine="h5netcdf", format="NETCDF4")
+        temporary.write_bytes(content.getbuffer())
 
 
 def read_results(path: str | os.PathLike[str]) -> "xarray.Dataset":

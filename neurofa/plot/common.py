@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 COLUMN, PAGE = 3.5, 7.2  # widths of a printed column and a page, inches
-FORMATS = (".png", ".pdf")
+FORMATS = (".png", ".pdf", ".svg")
 BANDS = ("range", "sd", "none")
 
 BLACK, GREY, BLUE, VERMILLION = "#000000", "#777777", "#0072B2", "#D55E00"
@@ -229,7 +229,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     figure
         What to save.
     path
-        Of the file, with the suffix ``.png`` or ``.pdf``; missing folders are made.
+        Of the file, with the suffix ``.png``, ``.pdf`` or ``.svg``; missing folders are made.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise InputError(f"cannot save a figure as {str(path)!r}; end the name in one of: {', '.join(FORMATS)}")
-    undated = {"CreationDate": None} if suffix == ".pdf" else None
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
     with atomic_path(path) as temporary, styled():
         figure.savefig(temporary, format=suffix[1:], dpi=200, metadata=undated)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..spec import Init, Network, Rule
-from ..spec.errors import InputError, require
+from ..spec.errors import InputError, require, require_kind
 from ..spec.network import BOUNDED
 from ..spec.seeds import streams
 from .feedback import FOLLOWS, derive, initial, path_weights
 from .initialise import draw, reach
-from .plan import FeedbackProjection, Params, Plan, Projection, precision_of
+from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, require_params
 
 MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
 
@@ -32,6 +32,8 @@ def check(network: Network, rule: Rule, given: Mapping[str, np.ndarray] | None =
     InputError
         Names the rule, the culprit and the remedy.
     """
+    require_kind("network", network, Network, hint="an nf.Network (of a Model: model.for_rule(rule)[0])")
+    require_kind("rule", rule, Rule, hint="a preset such as nf.rules.DFA, or an nf.Rule")
     who, output = f"rule {rule.name!r}", network.layers[-1]
     if rule.signal == "target":
         require(
@@ -115,6 +117,7 @@ def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
 
 def check_keys(network: Network, given: Mapping[str, np.ndarray]) -> None:
     """Refuse parameters that the network does not have."""
+    require_params(given)
     known = {f"layers.{i}.W" for i in range(len(network.layers))}
     known |= {f"layers.{i}.b" for i, layer in enumerate(network.layers) if layer.bias}
     known |= {f"layers.{i}.B" for i in range(len(network.layers) - 1)}
@@ -154,7 +157,8 @@ def lower(
     InputError
         If rule and network do not go together, or a parameter has the wrong name or shape.
     """
-    given = params or {}
+    given = {} if params is None else params
+    require_params(given)
     check(network, rule, given)
     check_keys(network, given)
     values = feedforward(network, seed, precision, given)
@@ -290,6 +294,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     InputError
         Names the parameter that is missing, unknown or has the wrong shape.
     """
+    require_params(params)
     check(network, rule, params)
     check_keys(network, params)
     precision = precision_of(params)

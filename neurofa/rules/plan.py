@@ -6,13 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec import Feedback, Init, Perturbation
+from ..spec.errors import require_kind
 from .constraint import Constraint
 
 Params = dict[str, np.ndarray]
 
 
+def require_params(params: object) -> None:
+    """Refuse what holds no parameters by name, such as the run that has them."""
+    require_kind("params", params, Mapping, hint="arrays by name, such as run.params")
+
+
 def without_feedback(params: Mapping[str, np.ndarray]) -> Params:
     """W and b of all layers, without any B."""
+    require_params(params)
     return {key: value for key, value in params.items() if not key.endswith(".B")}
 
 

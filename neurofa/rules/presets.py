@@ -59,7 +59,8 @@ def named(name: str) -> Rule:
     if name.count("/") == 2:
         signal, route, feedback = name.split("/")
         return Rule(signal, route, feedback, name=name, title="composed")
-    require_choice("rule", name, PRESETS)
+    known = f"choose one of: {', '.join(PRESETS)}; or compose SIGNAL/ROUTE/FEEDBACK"
+    require_choice("rule", name, PRESETS, listed_by=known)
     return PRESETS[name]
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
+from types import UnionType
+
+MOST_SHOWN = 60  # characters of a value in a message
 
 
 class InputError(ValueError):
@@ -26,10 +29,24 @@ def require_whole(what: str, owner: object, *names: str) -> None:
         require(whole, f"{what} {name} is {value!r}; it must be a whole number")
 
 
-def require_kind(what: str, value: object, kind: type, *, optional: bool = False) -> None:
-    """Raise `InputError` unless `value` is of a kind, or None where it may be left out."""
-    fits = isinstance(value, kind) or (optional and value is None)
-    require(fits, f"{what} is {value!r}; give an instance of {kind.__name__}{', or None' if optional else ''}")
+def described(value: object) -> str:
+    """A value for a message: itself where that is short, otherwise what it is."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN and "\n" not in text else f"of type {type(value).__name__}"
+
+
+def require_kind(what: str, value: object, kind: type | UnionType, *, optional: bool = False, hint: str = "") -> None:
+    """Raise `InputError` unless `value` is of a kind, or None where it may be left out; `hint` says how to get one."""
+    if not (isinstance(value, kind) or (optional and value is None)):
+        wanted = hint or f"an instance of {getattr(kind, '__name__', kind)}"
+        raise InputError(f"{what} is {described(value)}; give {wanted}{', or None' if optional else ''}")
+
+
+def require_number(what: str, value: object, *, optional: bool = False) -> None:
+    """Raise `InputError` unless `value` is a real number (infinite and NaN are), or None where it may be left out."""
+    fits = (isinstance(value, Real) and not isinstance(value, bool)) or (optional and value is None)
+    if not fits:
+        raise InputError(f"{what} is {described(value)}; give a number{', or None' if optional else ''}")
 
 
 def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: str = "") -> None:

@@ -1,8 +1,8 @@
 """What a fully-connected network is: layers with their activations and initialisers, a loss, a task."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 
 from .errors import InputError, require, require_choice, require_whole
@@ -267,10 +267,14 @@ class Network:
         >>> nf.Network.dense((784, 500, 10)).sizes
         (784, 500, 10)
         """
-        if not isinstance(sizes, Sequence) or len(sizes) < 2:
+        widths = list(sizes) if isinstance(sizes, Iterable) else []
+        if len(widths) < 2:
             raise InputError(f"sizes is {sizes!r}; give at least the input and the output width, as in (784, 500, 10)")
-        layers = [Layer(n, hidden, **layer) for n in sizes[1:-1]]  # type: ignore[arg-type]
-        last = Layer(sizes[-1], output, **layer)  # type: ignore[arg-type]
+        for name in layer:
+            require_choice("field of a layer", name, [one.name for one in fields(Layer)])
+        require_choice("layer activation", hidden, ACTIVATIONS)  # which may be that of no layer
+        layers = [Layer(n, hidden, **layer) for n in widths[1:-1]]  # type: ignore[arg-type]
+        last = Layer(widths[-1], output, **layer)  # type: ignore[arg-type]
         if output_init is not None:
             last = replace(last, init=output_init)
-        return Network(sizes[0], (*layers, last), loss, targets, task)
+        return Network(widths[0], (*layers, last), loss, targets, task)

@@ -6,6 +6,8 @@ import numpy as np
 
 from .errors import require
 
+MOST = 2**63  # the files of results hold a seed as a signed integer of 64 bits
+
 
 class Streams(NamedTuple):
     """Independent random streams of one run; the order of the fields is part of the file format."""
@@ -25,6 +27,7 @@ class Streams(NamedTuple):
 
 def streams(seed: int) -> Streams:
     """The streams of `seed`: the same W for every rule, the same order of samples for every engine."""
-    require(isinstance(seed, int | np.integer) and seed >= 0, f"seed is {seed!r}; it must be an integer of at least 0")
+    fits = isinstance(seed, int | np.integer) and 0 <= seed < MOST
+    require(fits, f"seed is {seed!r}; it must be an integer of at least 0 and below 2^63")
     children = np.random.SeedSequence(int(seed)).spawn(len(Streams._fields))
     return Streams(*(np.random.default_rng(child) for child in children))

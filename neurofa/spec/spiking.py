@@ -5,8 +5,9 @@ What each field does in a tick is set down in docs/spiking.md, which is normativ
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 
-from .errors import require, require_choice, require_kind
+from .errors import described, require, require_choice, require_kind, require_number
 from .rule import STRICT
 from .training import Optimiser, Training, by_layer
 
@@ -22,11 +23,13 @@ MAX_TICKS = 1_000_000
 
 
 def _positive(what: str, value: float, *, infinite: bool = False) -> None:
+    require_number(what, value)
     fits = value > 0 and (infinite or value < math.inf)
     require(fits, f"{what} is {value}; it must be positive{'' if infinite else ' and finite'}")
 
 
 def _finite(what: str, value: float) -> None:
+    require_number(what, value)
     require(-math.inf < value < math.inf, f"{what} is {value}; it must be finite")
 
 
@@ -292,6 +295,10 @@ class Spiking:
                 object.__setattr__(self, name, kind(getattr(self, name)))
             require_kind(f"spiking {name}", getattr(self, name), kind, optional=name == "output_neuron")
         require_kind("spiking training", self.training, Training)
+        require_kind("spiking homeostasis", self.homeostasis, Homeostasis, optional=True)
+        require_kind("spiking reset_state", self.reset_state, bool, hint="True or False")
+        for name in ("baseline_rate", "transmission", "learning_starts_ms"):
+            require_number(f"spiking {name}", getattr(self, name))
         for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
             _positive(f"spiking {name}", getattr(self, name))
         for name in ("tau_mod_ms", "tau_pre_ms"):
@@ -327,9 +334,11 @@ class Spiking:
                 neuron.refractory_ms / self.dt_ms <= MAX_TICKS,
                 f"spiking {what} refractory_ms is more than {MAX_TICKS} ticks of {self.dt_ms:g} ms; shorten it",
             )
-        low, high = self.target_activity
+        pair = self.target_activity
+        fits = isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(value, Real) for value in pair)
         require(
-            0 <= low < high <= 1, f"spiking target_activity is {self.target_activity}; give 0 <= wrong < right <= 1"
+            fits and 0 <= pair[0] < pair[1] <= 1,
+            f"spiking target_activity is {described(pair)}; give 0 <= wrong < right <= 1",
         )
         require(
             Optimiser.of(self.training.optimiser).kind == "sgd",
