@@ -1,6 +1,5 @@
 """Kernels of a mode, compiled by a process of its own while this one has other work."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .engines import new_engine
+from .io.results import processors
 from .rules import DFA, lower
 from .spec import Network, Spiking
 
@@ -38,7 +38,7 @@ def compiled_beside(
 
     A process that fails costs nothing but its time: kernels that are not there are compiled when they are called.
     """
-    several = (os.cpu_count() or 1) > 1
+    several = processors() > 1
     started = {mode: _start(mode, precision) for mode in modes if several and not is_compiled(mode)}
     try:
         yield started
