@@ -1,6 +1,5 @@
 """Kernels of a mode, compiled by a process of its own while this one has other work."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .engines import new_engine
+from .io.results import processors
 from .rules import DFA, lower
 from .spec import Network, Spiking
 
@@ -37,7 +37,7 @@ def compiled_beside(precisions: Mapping[str, str]) -> Generator[dict[str, "subpr
     `precisions` names the precision of each mode. A process that fails costs nothing but its time: kernels that are not
     there are compiled when they are called.
     """
-    several = (os.cpu_count() or 1) > 1
+    several = processors() > 1
     needed = {mode: precision for mode, precision in precisions.items() if several and not is_compiled(mode)}
     started = {mode: _start(mode, precision) for mode, precision in needed.items()}
     try:

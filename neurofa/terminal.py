@@ -4,9 +4,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PLAIN_EVERY_S = 10.0
 
@@ -17,19 +21,19 @@ class Reporter:
     `opening` is said once, when the job has got through its checks and shows the first progress.
     """
 
-    def __init__(self, total: int, bar: object | None, opening: str = "") -> None:
+    def __init__(self, total: int, bar: "Progress | None", opening: str = "") -> None:
         self.total, self.bar, self.opening = total, bar, opening
         self.said = time.monotonic()
         self.first: tuple[float, float] | None = None
-        self.task = bar.add_task("", total=total) if bar is not None else None  # type: ignore[attr-defined]
+        self.task = bar.add_task("", total=total) if bar is not None else None
 
     def show(self, done: float, text: str) -> None:
         """Say that `done` of `total` is done, and what is going on."""
         if self.opening:
             print(self.opening, file=sys.stderr, flush=True)
             self.opening = ""
-        if self.bar is not None:
-            self.bar.update(self.task, completed=done, description=text)  # type: ignore[attr-defined]
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, completed=done, description=text)
             return
         now = time.monotonic()
         if self.first is None:

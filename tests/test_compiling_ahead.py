@@ -53,7 +53,7 @@ class Waited:
 
 def test_the_second_mode_is_compiled_beside_the_first(monkeypatch):
     log = []
-    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(ahead, "processors", lambda: 2)
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: False)
     monkeypatch.setattr(ahead, "_start", lambda mode, precision: Waited(log, mode))
 
@@ -72,14 +72,14 @@ def test_nothing_is_started_without_need(monkeypatch):
     with ahead.compiled_beside({"spiking": "float32"}) as started:
         assert started == {}
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: False)
-    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(ahead, "processors", lambda: 1)
     with ahead.compiled_beside({"spiking": "float32"}) as started:
         assert started == {}
 
 
 def test_what_was_not_waited_for_is_ended(monkeypatch):
     log = []
-    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(ahead, "processors", lambda: 2)
     monkeypatch.setattr(ahead, "is_compiled", lambda mode: False)
     monkeypatch.setattr(ahead, "_start", lambda mode, precision: Waited(log, mode))
     with pytest.raises(KeyboardInterrupt), ahead.compiled_beside({"spiking": "float32"}):

@@ -5,24 +5,28 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..io.archives import read_arrays
 from ..io.atomic import atomic_path
 from ..io.config import dump_model
 from ..rules import Params
 from ..spec import InputError, Spiking
-from ..spec.errors import require
+from ..spec.errors import first_line, require
 from ..spec.hardware import Hardware
 
 COLUMNS = ("array", "layer", "pre", "post", "weight", "level", "delay_ticks")
 INDEX = "index.json"
 KEY = re.compile(r"layers\.(\d+)\.([WbB])")
 DIGITS = {"float32": 9, "float64": 17}  # after which the same number is read
+DAMAGE = (  # what tables and an index that are not as they were written raise
+    *(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(OverflowError, MemoryError, csv.Error),
+)
 Grids = Mapping[str, tuple[float, int]]
 
 
@@ -104,19 +108,17 @@ def read_weights(path: str | os.PathLike[str]) -> Params:
     """
     path = Path(path)
     require(path.exists(), f"{path} does not exist; check the path of the weights")
+    if path.suffix == ".npz" and not path.is_dir():
+        return _checked(read_arrays(path, KEY, "layers.0.W, layers.0.b and so on"))
     try:
         if path.is_dir():
             return _checked(_read_folder(path))
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return _checked({key: archive[key] for key in archive.files if KEY.fullmatch(key)})
         require(path.suffix == ".csv", f"{path} has the suffix {path.suffix!r}; weights are read from .npz and .csv")
         return _checked(_read_table(path))
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is damaged or holds no weights ({reason}); write it again") from error
+    except DAMAGE as error:
+        raise InputError(f"{path} is damaged or holds no weights ({first_line(error)}); write it again") from error
 
 
 def _checked(params: Mapping[str, np.ndarray]) -> Params:

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from ..spec import InputError
-from ..spec.errors import require
+from ..spec.errors import first_line, require
 from .nir_linear import LINEAR, Shape, compose, transform
 from .nir_neurons import GRADED, NEURONS, parameter_shape
 
@@ -50,9 +50,8 @@ def load_graph(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> nir.NIRG
         try:
             graph = nir.read(path, type_check=False)
         except Exception as error:  # h5py and nir raise whatever comes to hand on damaged files
-            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"{path!r} is damaged or no NIR graph ({reason}); write it again with nir.write"
+                f"{path!r} is damaged or no NIR graph ({first_line(error)}); write it again with nir.write"
             ) from error
     require(isinstance(graph, nir.NIRGraph), f"{type(graph).__name__} is a single node; give a NIRGraph with an Input")
     return graph

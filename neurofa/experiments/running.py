@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from .. import __version__
 from ..exits import BAD_INPUT, FAILED, INTERRUPTED, complain
-from ..io.results import environment, write_table
+from ..io.results import environment, processors, write_table
 from ..spec.errors import InputError, require, require_choice
 from .report import write_outcome
 from .rows import PROVENANCE, as_text, in_order, not_run, of_jobs, read_rows, reusable
@@ -87,7 +87,7 @@ def _options(script: Script, arguments: Sequence[str] | None) -> argparse.Namesp
         help="only the jobs with one of these values, as in --only rule=fa,dfa --only seed=1",
     )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the jobs and which have run, and run none")
-    parser.add_argument("--workers", type=int, default=_cores(), help="jobs side by side, a thread each")
+    parser.add_argument("--workers", type=int, default=processors(), help="jobs side by side, a thread each")
     parser.add_argument("--results", type=Path, default=results_folder(), help="folder of tables and figures")
     parser.add_argument("--runs", type=Path, help="folder of checkpoints and of quick runs (beside the results)")
     parser.add_argument("--overwrite", action="store_true", help="run anew what is there already")
@@ -96,10 +96,6 @@ def _options(script: Script, arguments: Sequence[str] | None) -> argparse.Namesp
         if (value := getattr(options, name)) is not None and value < 1:
             parser.error(f"--{name} is {value}; give at least 1")
     return options
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(script: Script, mode: str, options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..io.config import spec_hash
+from ..io.validation import Where, read_toml
 from ..spec.errors import InputError, require, require_choice
 
 MODES = ("quick", "default", "full")
@@ -63,10 +63,7 @@ class Script:
     def paper(self) -> dict[str, Any]:
         """The paper's values."""
         path = self.path.with_suffix(".toml")
-        try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"cannot read the paper's values {str(path)!r}: {error}") from None
+        return read_toml(path, Where(str(path)), "give the paper's values in TOML beside the script")
 
     @cached_property
     def module(self) -> ModuleType:

@@ -16,14 +16,14 @@ values, without sources.
 """
 
 import os
-import tomllib
-from difflib import get_close_matches
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..io.validation import Table, Where, line, shown, validate
+from ..io.validation import Table, Where, line, read_toml, shown, validate
 from ..spec import Energy, Hardware, InputError, Learning, Levels, Limits, Neurons, State, Trace
+from ..spec.errors import nearest_hint
 
 SUFFIX = ".toml"
 TABLES: dict[str, type] = {
@@ -146,36 +146,25 @@ def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
         As `load_profile`.
     """
     where = Where(str(name_or_path))
-    try:
-        table = tomllib.loads(_text(name_or_path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where.label}: not valid TOML: {line(error)}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{where.label}: not a text file in UTF-8; give a profile in TOML") from None
-    except OSError as error:
-        raise InputError(
-            f"{where.label}: cannot be read: {error.strerror}; give the path of a TOML file that is there, or choose "
-            f"one of: {', '.join(profile_names())}"
-        ) from None
-    return _profile(table, where)
+    remedy = "give the path of a profile in TOML, or a name that `neurofa hardware` lists"
+    return _profile(read_toml(_locate(name_or_path), where, remedy), where)
 
 
-def _folder() -> Any:
+def _folder() -> Traversable:
     return files("neurofa.hardware") / "profiles"
 
 
-def _text(name_or_path: str | os.PathLike[str]) -> str:
+def _locate(name_or_path: str | os.PathLike[str]) -> Traversable:
     given = os.fspath(name_or_path)
     if given.endswith(SUFFIX) or os.path.dirname(given):
-        return Path(given).read_text(encoding="utf-8")
+        return Path(given)
     names = profile_names()
     if given not in names:
-        near = get_close_matches(given, names, n=3)
-        hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""
+        hint = nearest_hint(given, names, most=3)
         raise InputError(
             f"hardware {given!r} is unknown{hint}; choose one of: {', '.join(names)}; or give the path of a TOML file"
         )
-    return str((_folder() / (given + SUFFIX)).read_text(encoding="utf-8"))
+    return _folder() / (given + SUFFIX)
 
 
 def _profile(table: Table, where: Where) -> Profile:

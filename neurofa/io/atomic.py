@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..spec import InputError
+from ..spec.errors import first_line
 
 
 @contextmanager
@@ -57,9 +58,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
         _flush_folder(target.parent)
     except OSError as error:
-        reason = (error.strerror or str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"cannot write {str(path)!r}: {reason}; make room and permit writing there, or choose another place"
+            f"cannot write {str(path)!r}: {first_line(error)}; make room and permit writing there, or choose another "
+            "place"
         ) from error
     finally:
         with suppress(OSError):

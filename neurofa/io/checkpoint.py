@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import InputError
+from ..spec.errors import first_line
 from .atomic import atomic_path
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64", "uint8", "bool")
@@ -91,9 +92,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray]
             metadata = json.loads(header[ENTRY])
             arrays = {name: np.array(file.get_tensor(name)) for name in sorted(file.keys())}
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{str(path)!r} is truncated or no checkpoint ({reason}); restore it from a copy, or train again"
+            f"{str(path)!r} is truncated or no checkpoint ({first_line(error)}); restore it from a copy, or train again"
         ) from error
     return arrays, metadata
 

@@ -43,17 +43,15 @@ import hashlib
 import json
 import math
 import os
-import tomllib
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..spec import DataSpec, InputError, Layer, Model, Network, Override, Perturbation, Spiking, Training
-from ..spec.errors import require_choice
+from ..spec.errors import nearest_hint, require_choice
 from ..spec.network import ACTIVATIONS
-from .validation import Table, Where, line, shown, validate
+from .validation import Table, Where, read_toml, shown, validate
 
 SUFFIX = ".toml"
 TOP_KEYS = ("title", "source", "network", "training", "spiking", "data", "rules")
@@ -95,15 +93,7 @@ def load_model(path_or_name: str | os.PathLike[str]) -> Model:
     """
     path = _locate(path_or_name)
     where = Where(str(path_or_name))
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where.label}: not valid TOML: {line(error)}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{where.label}: not a text file in UTF-8; give a model in TOML") from None
-    except OSError as error:
-        raise InputError(f"{where.label}: cannot be read: {error.strerror}") from None
-    model = _model(table, where)
+    model = _model(read_toml(path, where, "give a model in TOML"), where)
     beside = path.parent / model.data.name  # a file of data may be named as the model's folder has it
     if model.data.name.endswith(".npz") and not os.path.isfile(model.data.name) and os.path.isfile(beside):
         model = dataclasses.replace(model, data=dataclasses.replace(model.data, name=str(beside)))
@@ -173,9 +163,8 @@ def _locate(path_or_name: str | os.PathLike[str]) -> Path:
         return path
     if bare and os.path.isfile(bundled):
         return bundled
-    near = get_close_matches(stem, bundled_models(), n=3, cutoff=0.7)
-    hint = f"did you mean the bundled {' or '.join(map(repr, near))}? " if near else ""
-    raise InputError(f"{text}: no such file and no bundled model of that name; {hint}see `neurofa models`")
+    hint = nearest_hint(stem, bundled_models(), most=3, likeness=0.7)  # their long names are much alike
+    raise InputError(f"{text}: no such file and no bundled model of that name{hint}; see `neurofa models`")
 
 
 def _model(table: Table, where: Where) -> Model:

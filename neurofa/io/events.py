@@ -4,8 +4,6 @@ import csv
 import math
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import IO
 import numpy as np
 
 from ..spec import InputError
-from ..spec.errors import require
+from ..spec.errors import first_line, require
+from .archives import read_arrays
 from .atomic import atomic_path
 
 COLUMNS = ("time_ms", "unit")
@@ -132,7 +131,7 @@ def load_events(path: str | os.PathLike[str]) -> Events:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the path of the events") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or _first_line(error)}); check the file") from error
+        raise InputError(f"{path} cannot be read ({first_line(error)}); check the file") from error
     return Events(times, units, str(path))
 
 
@@ -213,10 +212,6 @@ def _reader_of(path: Path) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:
     return _read_csv if suffix == ".csv" else _read_npz
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _require_columns(names: list[str], path: Path) -> None:
     absent = [column for column in COLUMNS if column not in names]
     require(not absent, f"{path} has no {' and no '.join(absent)}; events need {' and '.join(COLUMNS)}")
@@ -234,7 +229,7 @@ def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise
         except (ValueError, csv.Error) as error:
             raise InputError(
-                f"{path} is not a table of numbers ({_first_line(error).rstrip('.')}, rows counted from 0 after the "
+                f"{path} is not a table of numbers ({first_line(error).rstrip('.')}, rows counted from 0 after the "
                 "header); give a time and a unit in each line"
             ) from error
     return values[:, 0], values[:, 1]
@@ -250,22 +245,5 @@ def _parse(file: IO[str], columns: list[int]) -> np.ndarray:
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Arrays `time_ms` and `unit` of an archive."""
-    damage = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except damage as error:
-        raise InputError(f"{path} is truncated or not an .npz file; write it again with numpy.savez") from error
-    if isinstance(archive, np.ndarray):
-        raise InputError(f"{path} holds a single array; write {' and '.join(COLUMNS)} with numpy.savez")
-    with archive:
-        _require_columns(archive.files, path)
-        arrays = []
-        for column in COLUMNS:
-            try:
-                arrays.append(archive[column])
-            except damage as error:
-                reason = "Python objects are not loaded" if "allow_pickle" in str(error) else _first_line(error)
-                raise InputError(
-                    f"{column} in {path} cannot be read ({reason}); write it again with numpy.savez"
-                ) from error
-    return arrays[0], arrays[1]
+    arrays = read_arrays(path, COLUMNS, " and ".join(COLUMNS))
+    return arrays["time_ms"], arrays["unit"]

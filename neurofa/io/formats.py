@@ -2,8 +2,6 @@
 
 import gzip
 import math
-import os
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from ..spec import InputError
 from ..spec.errors import require
+from .archives import read_arrays
 
 CIFAR_PIXELS = 3 * 32 * 32
 IDX_UNSIGNED_BYTE = 8
@@ -124,34 +123,4 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     InputError
         For a file that is absent or damaged, lacks one of the four arrays, or holds one of Python objects.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{os.path.abspath(path)} does not exist; check the path of the .npz file") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is truncated or not an .npz file; write it again with numpy.savez") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the file") from error
-    if isinstance(archive, np.ndarray):
-        raise InputError(f"{path} holds a single array; write the four arrays {', '.join(NPZ_KEYS)} with numpy.savez")
-    with archive:
-        absent = [key for key in NPZ_KEYS if key not in archive.files]
-        require(
-            not absent,
-            f"{path} has no {' and no '.join(absent)}; write {', '.join(NPZ_KEYS)} with numpy.savez",
-        )
-        return {key: _member(archive, key, path) for key in NPZ_KEYS}
-
-
-def _member(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
-    """One array of an archive."""
-    try:
-        return np.asarray(archive[key])
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise InputError(
-                f"{key} in {path} holds Python objects, which are not loaded; save it as an array of numbers"
-            ) from error
-        raise InputError(f"{key} in {path} is damaged ({error}); write it again with numpy.savez") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{key} in {path} is damaged ({error}); write it again with numpy.savez") from error
+    return read_arrays(path, NPZ_KEYS, ", ".join(NPZ_KEYS))

@@ -122,12 +122,17 @@ def environment() -> dict[str, str | int]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "processors": processors(),
         "numba_threads": sys.modules["numba"].get_num_threads() if "numba" in sys.modules else 0,
         "blas": library,
         "blas_threads": blas_threads,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def processors() -> int:
+    """How many processors this process may use, which under a batch system can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -187,10 +192,8 @@ def _cpu_name() -> str:
 
 def _blas() -> tuple[str, int]:
     """Name and threads of the BLAS library that NumPy has loaded."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return "unknown", 0
+    from threadpoolctl import threadpool_info
+
     for library in threadpool_info():
         if library.get("user_api") == "blas":
             return f"{library['internal_api']} {library.get('version') or ''}".strip(), int(library["num_threads"])

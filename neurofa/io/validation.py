@@ -6,14 +6,16 @@ number, but neither text nor true for one. Ranges and combinations are checked b
 
 import dataclasses
 import json
+import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import cache
+from importlib.resources.abc import Traversable
 from typing import Any, NoReturn, TypeVar, cast
 
 from ..spec import InputError
+from ..spec.errors import first_line, nearest_hint
 
 EXPECTED = {  # by the first word of pydantic's error types
     "int": "a whole number",
@@ -62,15 +64,42 @@ def line(message: object) -> str:
 
 
 def _unknown(name: str, allowed: list[str]) -> str:
-    near = get_close_matches(name, allowed, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown key{hint}; allowed: {', '.join(allowed)}"
+    return f"unknown key{nearest_hint(name, allowed)}; allowed: {', '.join(allowed)}"
 
 
 def shown(value: Any) -> str:
     """A value as a file writes it, if that is short."""
     text = str(value) if isinstance(value, float) else json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def read_toml(path: Traversable, where: Where, remedy: str) -> Table:
+    """The table in a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file, on a disk or in a package.
+    where
+        What it is called in messages.
+    remedy
+        What to give in place of a file that cannot be read.
+
+    Raises
+    ------
+    InputError
+        For a file that is absent, no text, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where.label}: not valid TOML: {line(error)}") from None
+    except RecursionError:
+        raise InputError(f"{where.label}: not valid TOML: too many tables or lists in each other") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{where.label}: not a text file in UTF-8; {remedy}") from None
+    except OSError as error:
+        raise InputError(f"{where.label}: cannot be read: {first_line(error)}; {remedy}") from None
 
 
 @cache

@@ -57,6 +57,17 @@ def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: 
     names = list(allowed)
     if value in names:
         return
-    near = get_close_matches(str(value), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = nearest_hint(str(value), names)
     raise InputError(f"{what} {value!r} is unknown{hint}; {listed_by or 'choose one of: ' + ', '.join(names)}")
+
+
+def nearest_hint(name: str, names: Iterable[str], most: int = 1, likeness: float = 0.6) -> str:
+    """What may have been meant, in parentheses with a space in front, to follow "unknown"; empty if nothing is near."""
+    near = get_close_matches(name, list(names), n=most, cutoff=likeness)
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, short enough for a message in one line."""
+    said = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return str(said).splitlines()[0]

@@ -113,9 +113,15 @@ def test_refusals(tmp_path):
     (tmp_path / "w.csv").write_text("\n".join(lines[:3] + lines[4:]))
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     (tmp_path / "empty").mkdir()
+    for name, text in (("list", '{"arrays": []}'), ("number", '{"arrays": {"layers.0.W": 3}}'), ("cut", '{"arr')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.json").write_text(text)
+    (tmp_path / "long.csv").write_text(lines[0] + "\n" + "9" * 200_000 + "\n")
+    (tmp_path / "far.csv").write_text(lines[0] + f"\nW,0,{10**15},0,1.0,,1\n")
     for name, match in (
+        *((name, "is damaged or holds no weights") for name in ("list", "number", "cut", "long.csv", "far.csv")),
         ("w.csv", "not all of them"),
-        ("bad.npz", "is damaged or holds no weights"),
+        ("bad.npz", "bad.npz is truncated or not an .npz file"),
         ("empty", "has no index.json"),
         ("absent.npz", "does not exist"),
     ):

@@ -6,7 +6,6 @@ import struct
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from neurofa.io.formats import read_cifar, read_idx, read_npz, read_svhn
@@ -172,10 +171,3 @@ def test_absent_npz_and_single_array_are_refused(tmp_path):
     assert "single array" in refused(read_npz, tmp_path / "a.npz")
     (tmp_path / "folder.npz").mkdir()
     assert "folder.npz" in refused(read_npz, tmp_path / "folder.npz")
-
-
-@given(st.binary(max_size=200))
-def test_no_content_of_an_npz_escapes_as_another_error(tmp_path_factory, content):
-    path = tmp_path_factory.mktemp("npz") / "a.npz"
-    path.write_bytes(content)
-    refused(read_npz, path)
