@@ -13,14 +13,12 @@ import typer
 from . import cli_chips, cli_runs
 from .cli_bench import bench_app
 from .cli_experiments import experiments_app
-from .exits import BAD_INPUT, INTERRUPTED, complain
+from .exits import BAD_INPUT, INTERRUPTED, KEPT, complain
 from .spec.errors import InputError
 
 # typer has its own copy of click in some versions and click itself in others: these are the ones it raises
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]
-
-RESUMABLE = (["train"], ["compare"])
 
 app = typer.Typer(
     name="neurofa",
@@ -142,6 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit 0 on success, 2 on bad input, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
     interrupted: list[int] = []
+    KEPT.clear()
     if arguments is None:
         atexit.register(_leave, interrupted)  # before all else, so that it runs after all else
     try:
@@ -165,9 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError as error:
         code = complain("neurofa", f"there is not enough memory: {error}; use a smaller network, or fewer samples")
     if code == INTERRUPTED:  # some versions of typer return it, others raise
-        given = sys.argv[1:] if arguments is None else arguments
-        kept = "; the work up to the last whole epoch is saved, --resume goes on" if given[:1] in RESUMABLE else ""
-        print(f"interrupted{kept}", file=sys.stderr)
+        print("; ".join(["interrupted", *KEPT]), file=sys.stderr)
         interrupted.append(code)
     sys.exit(code or 0)
 

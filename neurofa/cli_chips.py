@@ -155,11 +155,16 @@ def export(
     hardware: Annotated[
         str | None, typer.Option(help="Profile that a model is put under; a run knows its own.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of a model's parameters, and of a script's encoder.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Of a model's parameters, and of a script's encoder; 0 unless given."),
+    ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="Of a script: what it shows, in place of the model's data.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Of a script: how many training samples it shows.")] = 10,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Of a script: how many training samples it shows; 10 unless given.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write a network for other tools: NIR, a script that runs in Brian2 alone, or tables of weights.
@@ -175,7 +180,8 @@ def export(
     to = to or format_of(file)
     for there in (file, data_file(file)) if to == "brian" else (file,):
         require(overwrite or not there.exists(), f"{there} is there already; give --overwrite, or another name")
-    shown = load_data(data or _data_of(source), seed=seed) if to == "brian" else None
+    require(data is None or to == "brian", f"a file of {to} shows no samples, and takes no --data; leave it out")
+    shown = load_data(data or _data_of(source), seed=seed or 0) if to == "brian" else None
     for line in write(source, file, to, rule=rule, hardware=hardware, seed=seed, data=shown, samples=samples):
         typer.echo(f"note: {line}", err=True)
     beside = f" and {data_file(file).name} beside it" if to == "brian" else ""

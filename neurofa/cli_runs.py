@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exits import BAD_INPUT, complain
+from .exits import BAD_INPUT, KEPT, RESUMABLE, complain
 from .spec.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def train(
                 brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
             )  # fmt: skip
     except KeyboardInterrupt:
-        _leave_history(folder, rule)
+        if (folder / CHECKPOINT).exists():
+            KEPT.append(RESUMABLE)
+            _leave_history(folder, rule)
         raise
     write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)
@@ -96,9 +98,9 @@ def _leave_history(folder: Path, rule: str) -> None:
     """Results and figure of a run that was interrupted, as far as it came."""
     from .evaluation import load_run
     from .io.results import write_results
-    from .trainer import CHECKPOINT, RESULTS
+    from .trainer import RESULTS
 
-    if (folder / CHECKPOINT).exists() and (history := load_run(folder).history).sizes["epoch"]:
+    if (history := load_run(folder).history).sizes["epoch"]:
         write_results(folder / RESULTS, history)
         _train_figures(history, rule, folder)
 
@@ -163,6 +165,7 @@ def compare(
     from .io.datasets import load_data
     from .rules import all_named
     from .terminal import reporting
+    from .trainer import CHECKPOINT
 
     described = with_data(load_model(model), data)
     chosen = all_named([name.strip() for name in rules.split(",")]) if rules != "all" else _fitting(described)
@@ -175,14 +178,19 @@ def compare(
             (folder / name).unlink(missing_ok=True)
     chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
     total = len(chosen) * seeds * len(chosen_modes)
-    with reporting(total, _opening(folder, out)) as reporter:
-        comparison = run_comparison(
-            described, chosen, lambda seed: load_data(described.data, seed=seed),
-            modes=chosen_modes, seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
-            progress=lambda n, name, p: reporter.show(
-                n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
-            ),
-        )  # fmt: skip
+    try:
+        with reporting(total, _opening(folder, out)) as reporter:
+            comparison = run_comparison(
+                described, chosen, lambda seed: load_data(described.data, seed=seed),
+                modes=chosen_modes, seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
+                progress=lambda n, name, p: reporter.show(
+                    n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
+                ),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if any((folder / RUNS).glob(f"*/{CHECKPOINT}")):
+            KEPT.append(RESUMABLE)
+        raise
     _show_comparison(comparison, described.title or model)
     typer.echo(f"{folder}: {TABLE}, {RESULTS}" + (f", {FIGURE}" if comparison.results.sizes["epoch"] else ""))
     for name, message in comparison.diverged.items():

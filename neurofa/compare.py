@@ -98,12 +98,13 @@ def compare(
         f"data is {described(data)}; give nf.load_data(NAME), an nf.Data, or a function that gives those for a seed",
     )
     modes = [modes] if isinstance(modes, str) else list(modes)
-    seeds = list(range(seeds)) if isinstance(seeds, Integral) else list(seeds) if isinstance(seeds, Iterable) else []
-    whole = all(isinstance(seed, Integral) for seed in seeds)
-    require(whole and len(set(seeds)) == len(seeds), f"seeds are {described(seeds)}; give whole numbers, each once")
+    several = range(seeds) if isinstance(seeds, Integral) else seeds
+    listed = list(several) if isinstance(several, Iterable) else [several]
+    whole = all(isinstance(seed, Integral) for seed in listed)
+    require(whole and len(set(listed)) == len(listed), f"seeds are {described(seeds)}; give whole numbers, each once")
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
-    require(len(rules) > 0 and len(seeds) > 0, "there is nothing to compare; give at least one rule and one seed")
+    require(len(rules) > 0 and len(listed) > 0, "there is nothing to compare; give at least one rule and one seed")
     require(
         len(modes) > 0 and len(set(modes)) == len(modes),
         f"modes are {', '.join(modes) or 'none'}; name each of {', '.join(MODES)} at most once, and at least one",
@@ -119,7 +120,7 @@ def compare(
     _, training, _, spiking = settings_for(model, rules[0])
     protocols = {"rate": training, "spiking": spiking.training}
     with compiled_beside({m: protocols[m].precision for m in modes[1:] if m in OWN_MODES}) as compiling:
-        for seed in seeds:
+        for seed in listed:
             shown = data if isinstance(data, Data) else data(seed)
             if not table:
                 _check_all(model, rules, modes, shown)
@@ -144,7 +145,7 @@ def compare(
                         table.append(_row(run))
                         if mode == "rate" and "spiking" in modes:
                             between.append(_between_modes(model, rule, run, shown))
-    places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": list(seeds)}
+    places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": listed}
     comparison = Comparison(_joined(runs, between, places, model, shown), table, diverged)
     if out is not None:
         write(comparison, Path(out))

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,15 +10,14 @@ import numpy as np
 from .engines import new_engine
 from .engines.base import Engine, macs_per_sample
 from .engines.rate import EVALUATION_BATCH, RateEngine
-from .exchange.exporting import of_checkpoint, operations_of
+from .exchange.exporting import checkpoint_of, of_checkpoint, operations_of
 from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
 from .rules import BP, freeze, without_feedback
 from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode, require_spikes
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
-from .spec.errors import require
-from .trainer import CHECKPOINT
+from .spec.errors import require, require_kind
 
 
 class Score(NamedTuple):
@@ -146,7 +144,8 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     InputError
         If there is no checkpoint, or one of another version.
     """
-    path = Path(folder) / CHECKPOINT if Path(folder).is_dir() else Path(folder)
+    require_kind("folder", folder, str | os.PathLike, hint="that of a run")
+    path = checkpoint_of(folder)
     arrays, metadata = load_checkpoint(path)
     source = of_checkpoint(path, arrays, metadata)
     missing = [name for name in ("mode", "seed", "report_last", "threads") if name not in metadata]

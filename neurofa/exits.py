@@ -3,6 +3,8 @@
 import sys
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+KEPT: list[str] = []  # what a command that is interrupted has saved, in words
+RESUMABLE = "the work up to the last whole epoch is saved, --resume goes on"
 
 
 def complain(command: str, message: str) -> int:

@@ -17,6 +17,7 @@ from .recorder import MAX_EVENTS, Record, Recorder, as_records
 from .recording import Recording
 from .rules import Plan, fitted, freeze, lower, precision_of, with_basis, without_feedback
 from .rules.feedback import FOLLOWS
+from .rules.plan import require_params
 from .run import as_batch, as_hardware, require_kinds
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require
@@ -71,6 +72,8 @@ def observe(
     """
     require_kinds(net, rule)
     network, _, rule, chosen = settings_for(net, rule, spiking)
+    if params is not None:
+        require_params(params)
     given = dict(params or {})
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
         given = without_feedback(given)

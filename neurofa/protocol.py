@@ -18,7 +18,8 @@ def check_data(network: Network, data: Data) -> None:
     n_out = network.layers[-1].units
     require(
         data.task == network.task,
-        f"{data.name} is for {data.task} and the network for {network.task}; change network task",
+        f"{data.name} is for {data.task} and the network for {network.task}; change network task"
+        + (", or save classes as whole numbers: floats are targets" if data.task == "regression" else ""),
     )
     require(
         data.features == network.inputs,

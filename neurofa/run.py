@@ -1,7 +1,7 @@
 """Runs: train a network by a rule, or look at one update of it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -358,6 +358,7 @@ def train(
 
 def _augmentation(given: "str | tuple[str, ...] | Augmenter") -> "tuple[str, ...] | Augmenter":
     """Names of augmentations, of which a single one may stand alone, or a function."""
+    require_kind("augment", given, str | Sequence | Callable, hint="names, or a function")  # type: ignore[arg-type]
     return (given,) if isinstance(given, str) else given
 
 

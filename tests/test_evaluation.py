@@ -6,6 +6,8 @@ from running import SIZES, with_validation
 from support import data_for, network_for, protocol
 
 import neurofa as nf
+from neurofa.exchange.exporting import of_checkpoint
+from neurofa.io.checkpoint import load_checkpoint
 from neurofa.rules import BP, DFA, PRESETS
 
 MODES = ("rate", "spiking")
@@ -58,7 +60,7 @@ def test_a_run_begins_where_another_one_ended(name):
     for key, value in first.params.items():
         np.testing.assert_allclose(plan.params[key], value, rtol=1e-12, atol=1e-14)
     other = {"layers.0.B": first.params["layers.0.B"] + 1.0}
-    if name in ("bp", "sign_fa", "pseudo_bp"):
+    if name in ("bp", "sign_fa"):
         with pytest.raises(nf.InputError, match=r"layers\.0\.B follows from W under rule '.*', and is another one"):
             nf.lower(network, rule, 8, params=first.params | other)
     else:
@@ -177,3 +179,39 @@ def test_one_sample_needs_no_axis():
     params, x = nf.lower(network, DFA).params, np.arange(4.0)
     one, many = nf.updates(network, DFA, params, x, 1), nf.updates(network, DFA, params, x[np.newaxis], np.array([1]))
     np.testing.assert_array_equal(one["layers.0.dW"], many["layers.0.dW"])
+
+
+FEEDBACK_LEVELS = nf.Hardware(
+    "mine", weights=nf.hardware.Levels(-8, 7, rounding="stochastic"), feedback=nf.hardware.Levels(-8, 7)
+)
+RENEWED = {
+    "stale": (nf.Rule("error", "sequential", nf.Feedback("pseudoinverse", every=3), name="p3"), None),
+    "on levels": (PRESETS["pseudo_bp"], FEEDBACK_LEVELS),
+    **{
+        f"{magnitude}, {route}": (
+            nf.Rule("error", route, nf.Feedback("sign_transpose", magnitude=magnitude), name="own"), FEEDBACK_LEVELS
+        )
+        for magnitude in ("fixed_random", "batchwise_random", "scaled") for route in ("sequential", "direct")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RENEWED)
+def test_feedback_that_is_renewed_or_stored_begins_where_a_run_ended(case, tmp_path):
+    rule, hardware = RENEWED[case]
+    network = nf.Network.dense((10, 9, 8, 4))
+    how = {"hardware": hardware, "training": protocol(epochs=2, batch_size=8), "probe_every": 0}
+    run = nf.train(network, rule, data_for(network, 40), seed=1, out=tmp_path, **how)
+    again = nf.train(network, rule, data_for(network, 40), params=run.params, epochs=0, **how)
+    source = of_checkpoint(tmp_path / "checkpoint.safetensors", *load_checkpoint(tmp_path / "checkpoint.safetensors"))
+    for key, value in run.params.items():
+        np.testing.assert_array_equal(source.plan.params[key], value, err_msg=key)
+        np.testing.assert_array_equal(again.params[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_a_run_of_no_epochs_comes_back_with_its_error(mode, tmp_path):
+    network, data = nf.Network.dense((4, 3, 2)), nf.Data(*(np.eye(4)[:, :4], np.arange(4) % 2) * 2)
+    run = nf.train(network, DFA, data, mode, training=training_of(mode, batch_size=1), epochs=0, out=tmp_path)
+    assert run.test_error == nf.load_run(tmp_path).test_error
+    assert np.isfinite(run.test_error)

@@ -16,7 +16,7 @@ from ..io.descriptions import read_texts
 from ..protocol import check_data
 from ..rules import Params, Plan, lower, named, with_basis, without_feedback
 from ..spec import Hardware, Model, Network, Rule, Spiking, settings_for
-from ..spec.errors import require, require_choice
+from ..spec.errors import require, require_choice, require_kind
 from ..trainer import CHECKPOINT
 from .chips import write_weights
 from .nir_networks import beyond_nir, write_nir
@@ -48,9 +48,9 @@ def export(
     *,
     rule: Rule | str | None = None,
     hardware: Hardware | str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     data: "Data | None" = None,
-    samples: int = 10,
+    samples: int | None = None,
 ) -> list[str]:
     """Write a trained network, or a model as it is initialised, for other tools.
 
@@ -70,7 +70,7 @@ def export(
     seed
         Of the parameters of a model, and of the encoder of ``brian``.
     data, samples
-        Of ``brian``: the script shows that many of the first training samples.
+        Of ``brian`` alone: the script shows that many of the first training samples (10 unless given).
 
     Returns
     -------
@@ -82,11 +82,18 @@ def export(
     InputError
         For a source that cannot be read, and a rule that does not fit it.
     """
+    require_kind("source", source, str | os.PathLike | Model, hint="the folder of a run, a model, or its name")
     to = format_of(path) if to is None else to
     require_choice("export format", to, FORMATS)
     fits = Path(path).suffix in SUFFIXES[to]
     require(fits, f"{os.fspath(path)} does not have the suffix of {to}; call it {Path(path).stem}{SUFFIXES[to][0]}")
+    if to != "brian":
+        require(
+            data is None and samples is None,
+            f"a file of {to} holds a network alone; data and samples are for a script for Brian2 (to 'brian')",
+        )
     if not isinstance(source, Model) and is_run(source):
+        require(seed is None or to == "brian", "the parameters of a run are learned, not drawn; leave the seed out")
         require(
             rule is None and hardware is None,
             "the checkpoint of a run knows its rule and its hardware; leave both out",
@@ -94,12 +101,12 @@ def export(
         checkpoint = checkpoint_of(source)
         found = of_checkpoint(checkpoint, *load_checkpoint(checkpoint))
     else:
-        found = of_model(source if isinstance(source, Model) else load_model(source), rule, hardware, seed)
+        found = of_model(source if isinstance(source, Model) else load_model(source), rule, hardware, seed or 0)
     if to == "nir":
         write_nir(path, found.network, found.params, rule=found.rule, spiking=found.spiking, hardware=found.hardware)
         return beyond_nir(found.network, found.spiking, found.hardware)
     if to == "brian":
-        return _write_script(found, path, data, samples, seed)
+        return _write_script(found, path, data, 10 if samples is None else samples, seed or 0)
     write_weights(path, found.params, found.hardware, grids=found.units, spiking=found.spiking)
     return []
 
@@ -162,7 +169,7 @@ def of_checkpoint(checkpoint: Path, arrays: Mapping[str, np.ndarray], metadata: 
     plan = lower(network, rule, params=without_feedback(params), precision=str(params["layers.0.W"].dtype))
     plan = replace(plan, params=plan.params | params, feedback=tuple(with_basis(r, params) for r in plan.feedback))
     if chip is not None:  # what was learned on the chip's levels lies on them, and stays as it is
-        plan = constrain(plan, None if metadata.get("mode") == "rate" else spiking, chip)
+        plan = constrain(plan, None if metadata.get("mode") == "rate" else spiking, chip, seed=None, given=params)
     return Source(network, rule, spiking, chip, params, units, plan)
 
 

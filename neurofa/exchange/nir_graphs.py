@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from ..spec import InputError
-from ..spec.errors import first_line, require
+from ..spec.errors import first_line, require, require_kind
 from .nir_linear import LINEAR, Shape, compose, transform
 from .nir_neurons import GRADED, NEURONS, parameter_shape
 
@@ -45,6 +45,7 @@ def load_graph(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> nir.NIRG
     if isinstance(graph_or_path, nir.NIRNode):
         graph = graph_or_path
     else:
+        require_kind("the graph", graph_or_path, str | os.PathLike, hint="a nir.NIRGraph, or its file")
         path = os.fspath(graph_or_path)
         require(os.path.isfile(path), f"there is no file {path!r}; give the path of a NIR graph")
         try:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ..io.validation import Table, Where, line, read_toml, shown, validate
 from ..spec import Energy, Hardware, InputError, Learning, Levels, Limits, Neurons, State, Trace
-from ..spec.errors import nearest_hint
+from ..spec.errors import nearest_hint, require_kind
 
 SUFFIX = ".toml"
 TABLES: dict[str, type] = {
@@ -145,6 +145,7 @@ def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
     InputError
         As `load_profile`.
     """
+    require_kind("profile", name_or_path, str | os.PathLike, hint="a name that `neurofa hardware` lists, or a file")
     where = Where(str(name_or_path))
     remedy = "give the path of a profile in TOML, or a name that `neurofa hardware` lists"
     return _profile(read_toml(_locate(name_or_path), where, remedy), where)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..spec import DataSpec, InputError
-from ..spec.errors import require, require_choice
+from ..spec.errors import require, require_choice, require_kind
 from ..spec.seeds import streams
 from . import synthetic
 from .data import Data
-from .formats import NPZ_KEYS, read_cifar, read_idx, read_npz, read_svhn
+from .formats import read_cifar, read_idx, read_npz, read_svhn
 from .preparation import prepare
 from .sources import SOURCES, download, locate, remedy, verify
 
@@ -75,6 +75,7 @@ def load_data(data: str | os.PathLike[str] | DataSpec = "digits", *, seed: int =
     allowed = [entry.name for entry in fields(DataSpec) if entry.name != "name"]
     for option in options:
         require_choice("data option", option, allowed)
+    require_kind("data", data, str | os.PathLike | DataSpec, hint="a name of `neurofa data list`, or an .npz file")
     spec = data if isinstance(data, DataSpec) else DataSpec(os.fspath(data))
     if options:
         spec = replace(spec, **options)  # type: ignore[arg-type]
@@ -242,12 +243,11 @@ def _read_npz(path: Path) -> Data:
     arrays = read_npz(path)
     note = ""
     if all(arrays[key].dtype == np.uint8 for key in ("x_train", "x_test")) and arrays["x_train"].max(initial=0) > 1:
-        for key in ("x_train", "x_test"):
+        for key in set(arrays) & {"x_train", "x_test", "x_validation"}:
             arrays[key] = arrays[key] / np.float32(255)
         note = "pixels 0..255 were divided by 255"
     task = "regression" if arrays["y_train"].dtype.kind == "f" else "classification"
-    x_train, y_train, x_test, y_test = (arrays[key] for key in NPZ_KEYS)
-    data = Data(x_train, y_train, x_test, y_test, name=str(path), task=task, note=note)
+    data = Data(name=str(path), task=task, note=note, **arrays)  # type: ignore[arg-type]
     require(
         task == "regression" or (data.y_train == 0).any() or (data.y_test == 0).any(),
         f"labels of {path} start at {data.y_train.min()}; number the classes from 0",

@@ -2,18 +2,20 @@
 
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ..spec import InputError
-from ..spec.errors import require
+from ..spec.errors import require, require_choice
 from .archives import read_arrays
 
 CIFAR_PIXELS = 3 * 32 * 32
 IDX_UNSIGNED_BYTE = 8
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+VALIDATION_KEYS = ("x_validation", "y_validation")
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -114,13 +116,20 @@ def read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read the user's own data: ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
+    """Read the user's own data: ``x_train``, ``y_train``, ``x_test``, ``y_test``, and a validation set if there is one.
 
-    Pickled objects are never loaded. Other arrays in the file are not read.
+    Pickled objects are never loaded. Arrays of other names are not read, unless they begin with ``x_`` or ``y_``.
 
     Raises
     ------
     InputError
-        For a file that is absent or damaged, lacks one of the four arrays, or holds one of Python objects.
+        For a file that is absent or damaged, lacks one of the four arrays, holds one of Python objects, or an ``x_`` or
+        ``y_`` that is not known.
     """
-    return read_arrays(path, NPZ_KEYS, ", ".join(NPZ_KEYS))
+    wanted = ", ".join(NPZ_KEYS)
+    arrays = read_arrays(path, re.compile("[xy]_.*"), wanted)
+    absent = [key for key in NPZ_KEYS if key not in arrays]
+    require(not absent, f"{path} has no {' and no '.join(absent)}; write {wanted} with numpy.savez")
+    for name in arrays:
+        require_choice(f"array of {path}", name, (*NPZ_KEYS, *VALIDATION_KEYS))
+    return arrays

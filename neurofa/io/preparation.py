@@ -107,6 +107,10 @@ def sample_subset(data: Data, samples: int, rng: np.random.Generator) -> Data:
 
 def validation_split(data: Data, fraction: float, rng: np.random.Generator) -> Data:
     """Move round(`fraction` * n) training samples, drawn at random, to the validation set."""
+    require(
+        len(data.x_validation) == 0,
+        f"{data.name} has a validation set of its own; leave data validation out, which is {fraction}",
+    )
     count = len(data.x_train)
     held = round(fraction * count)
     require(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..io.atomic import atomic_path
-from ..spec.errors import InputError, require, require_choice
+from ..spec.errors import InputError, described, require, require_choice
 
 if TYPE_CHECKING:
     import xarray
@@ -215,7 +215,12 @@ def note_if_empty(ax: "Axes", drawn: bool, text: str) -> None:
 
 def each_is_dataset(histories: Mapping[str, "xarray.Dataset"]) -> Mapping[str, "xarray.Dataset"]:
     """The histories, if there is at least one rule."""
+    if not isinstance(histories, Mapping) or hasattr(histories, "data_vars"):
+        raise InputError(f"histories is {described(histories)}; give datasets by name, as in {{'dfa': run.history}}")
     require(len(histories) > 0, "there is nothing to plot; give at least one rule with its dataset")
+    for name, history in histories.items():
+        if not hasattr(history, "data_vars"):
+            raise InputError(f"history {name!r} is {described(history)}; give a dataset, such as run.history")
     return histories
 
 

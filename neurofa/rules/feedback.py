@@ -54,9 +54,21 @@ def magnitude(feedback: Feedback, init: Init, shape: tuple[int, int], rng: np.ra
 
 
 def following(how: str, W: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """B, shape (n_source, n_layer), that follows W, (n_layer, n_source), elementwise: by its ``sign``, or ``offset``.
+    """B that follows W elementwise.
 
-    `basis` is the magnitude or the offset, in B's shape.
+    Parameters
+    ----------
+    how
+        ``sign`` (`basis` times the sign of W transposed) or ``offset`` (W transposed plus `basis`).
+    W
+        (n_layer, n_source).
+    basis
+        Magnitude or offset, (n_source, n_layer).
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_source, n_layer).
     """
     B: np.ndarray = (basis * np.sign(W.T)).astype(W.dtype) if how == "sign" else W.T + basis
     return B
@@ -139,7 +151,16 @@ def initial(
 def renewed(
     plan: Plan, params: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> Iterator[tuple[int, np.ndarray | None, np.ndarray | None]]:
-    """What the update itself does not follow W with, made anew from the present parameters as it can be stored.
+    """What the update itself does not follow W with, made anew as it can be stored.
+
+    Parameters
+    ----------
+    plan
+        The network under its rule.
+    params
+        ``layers.l.W`` as they are now.
+    rng
+        Of the magnitudes.
 
     Yields
     ------

@@ -18,13 +18,40 @@ def require_params(params: object) -> None:
 
 
 def without_feedback(params: Mapping[str, np.ndarray]) -> Params:
-    """W and b of all layers, without any B."""
+    """W and b of all layers, without any B.
+
+    Parameters
+    ----------
+    params
+        As in `Plan`.
+
+    Returns
+    -------
+    dict
+        The same arrays, fewer of them.
+
+    Raises
+    ------
+    InputError
+        If `params` has no names.
+    """
     require_params(params)
     return {key: value for key, value in params.items() if not key.endswith(".B")}
 
 
 def precision_of(params: Mapping[str, np.ndarray]) -> str:
-    """``float64`` if all parameters are, otherwise ``float32``."""
+    """The precision that an update in these parameters has.
+
+    Parameters
+    ----------
+    params
+        As in `Plan`.
+
+    Returns
+    -------
+    str
+        ``float64`` if all are of it, otherwise ``float32``.
+    """
     return "float64" if all(np.asarray(value).dtype == np.float64 for value in params.values()) else "float32"
 
 

@@ -86,7 +86,22 @@ class Model:
 def settings_for(
     net: Model | Network, rule: Rule, spiking: Spiking | None = None
 ) -> tuple[Network, Training, Rule, Spiking]:
-    """Network, protocol of rate mode, rule and spiking mode: a model's own for the rule; `spiking` if it is given."""
+    """What is run: a model's own settings for a rule, or a network alone.
+
+    Parameters
+    ----------
+    net
+        A model; or a network, with the usual settings.
+    rule
+        What it learns by.
+    spiking
+        Takes the place of the model's.
+
+    Returns
+    -------
+    tuple
+        Network, protocol of rate mode, rule and spiking mode.
+    """
     model = net if isinstance(net, Model) else Model(net)
     network, training, own = model.for_rule(rule)
     return network, training, own, spiking or model.spiking_for(rule)

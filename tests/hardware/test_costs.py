@@ -171,3 +171,16 @@ def test_table_says_estimate():
 def test_operations_must_be_three(operations):
     with pytest.raises(InputError, match="operations must be three finite numbers"):
         costs(plan_of("dfa"), CHIP, operations)
+
+
+@pytest.mark.parametrize("baseline", ["running", "clean"])
+def test_rules_that_wait_for_the_loss_have_traces_and_may_run_twice(baseline):
+    """A change of the loss is known after a presentation, whenever other synapses change."""
+    first, second = (
+        cost("node_perturbation", operations=(1, 1, 1), update=u, baseline=baseline) for u in ("spike", "error")
+    )
+    assert first.memory.traces == (13 + 9) * 7  # the output layer changes at spikes
+    assert second.memory.traces == (13 + 9 + 7) * 7
+    assert first.update_locked_bits == second.update_locked_bits > 0
+    ticks = next(one.operations for one in first.estimates if one.kind == "neuron ticks")
+    assert ticks == (8 + 6 + 5) * Spiking().ticks * (2 if baseline == "clean" else 1)

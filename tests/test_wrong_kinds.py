@@ -1,0 +1,136 @@
+"""Arguments of another kind than is asked for: one line that says what to give, from every entry of the library."""
+
+from functools import cache
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import neurofa as nf
+import neurofa.exchange
+import neurofa.hardware
+import neurofa.plot
+from neurofa.compare import compare
+
+NET, DFA = nf.Network.dense((6, 5, 3)), nf.rules.DFA
+MODEL = nf.Model(NET, nf.Training(epochs=1, batch_size=10))
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((20, 6)), RNG.integers(3, size=20)
+DATA = nf.Data(X, Y, X, Y, n_outputs=3)
+PARAMS = nf.lower(NET, DFA).params
+SPIKING = nf.Spiking()
+CELL = nf.Population("c", 2, nf.Neuron())
+INPUT = nf.Population("in", 2)
+CIRCUIT = nf.Circuit((INPUT, CELL), (nf.Connection("in", "c", np.eye(2)),))
+
+
+@cache
+def run():
+    return nf.train(NET, DFA, DATA, training=nf.Training(epochs=1, batch_size=10), probe_every=0)
+
+
+def axes():
+    return plt.figure().add_subplot()
+
+
+def circuit_with(weights):
+    return nf.Circuit((INPUT, CELL), (nf.Connection("in", "c", weights),))
+
+
+WRONG = {
+    # the run in place of its parameters
+    "evaluate a run": (lambda: nf.evaluate(MODEL, DFA, run(), X, Y), "params is .*run.params"),
+    "predict by a run": (lambda: nf.predict(MODEL, DFA, run(), X), "params is .*run.params"),
+    "updates of a run": (lambda: nf.updates(MODEL, DFA, run(), X, Y), "params is .*run.params"),
+    "lower a run": (lambda: nf.lower(NET, DFA, params=run()), "params is .*run.params"),
+    "observe a run": (lambda: nf.observe(MODEL, DFA, run(), X[:1], Y[:1]), "params is .*run.params"),
+    # names and models in place of networks and rules
+    "lower a model": (lambda: nf.lower(MODEL, DFA), r"network is .*for_rule\(rule\)"),
+    "lower by a name": (lambda: nf.lower(NET, "dfa"), "rule is 'dfa'; give a preset"),
+    "freeze a model": (lambda: nf.rules.freeze(MODEL, DFA, PARAMS), "network is"),
+    "fit a model": (lambda: nf.hardware.fit(MODEL, nf.Hardware()), "plan is .*nf.lower"),
+    "load no data": (lambda: nf.load_data(None), "data"),
+    "load no run": (lambda: nf.load_run(3), "folder is 3"),
+    "load no profile": (lambda: nf.hardware.load_profile(3), "profile is 3"),
+    "a graph of a number": (lambda: nf.exchange.import_nir(3, 0.1), "graph is 3"),
+    "export a run": (lambda: nf.exchange.export(run(), "q.nir"), "source is .*folder"),
+    # settings of spiking mode
+    "settings of spiking mode, in rate mode": (
+        lambda: nf.train(MODEL, DFA, DATA, spiking=SPIKING), "mode 'rate' has none.*mode='spiking'"
+    ),
+    "the same, evaluated": (lambda: nf.evaluate(MODEL, DFA, PARAMS, X, Y, spiking=SPIKING), "mode 'rate' has none"),
+    "the same, one update": (lambda: nf.updates(MODEL, DFA, PARAMS, X, Y, spiking=SPIKING), "mode 'rate' has none"),
+    "reset_state in words": (lambda: nf.Spiking(reset_state="no"), "reset_state is 'no'; give True or False"),
+    "homeostasis as a number": (lambda: nf.Spiking(homeostasis=3), "homeostasis is 3.*Homeostasis"),
+    "time in words": (lambda: nf.Spiking(sample_ms="a"), "sample_ms is 'a'; give a number"),
+    "no time": (lambda: nf.Spiking(sample_ms=None), "sample_ms is None; give a number"),
+    "resistance": (lambda: nf.Neuron(r=None), "r is None; give a number"),
+    "time constant": (lambda: nf.Neuron(tau_m_ms="a"), "tau_m_ms is 'a'"),
+    "baseline rate": (lambda: nf.Spiking(baseline_rate="x"), "baseline_rate is 'x'"),
+    "one target activity": (lambda: nf.Spiking(target_activity=3), "target_activity is 3"),
+    "three target activities": (lambda: nf.Spiking(target_activity=(0, 1, 2)), "target_activity is"),
+    # records and circuits
+    "record by a name": (
+        lambda: nf.observe(MODEL, DFA, PARAMS, X[:1], Y[:1], record="spikes"), r"a record is 'spikes'; give nf\.Record"
+    ),
+    "record by a tuple": (
+        lambda: nf.observe(MODEL, DFA, PARAMS, X[:1], Y[:1], record=[("v", "layers.0")]), "a record is"
+    ),
+    "record of a simulation": (lambda: nf.Simulation(CIRCUIT).run(5, record="c"), "a record is 'c'"),
+    "drive by neuron": (lambda: nf.Population("c", 2, nf.Neuron(), drive=np.zeros(2)), "drive is .*give a number"),
+    "drive in words": (lambda: nf.Population("c", 2, nf.Neuron(), drive="a"), "drive is 'a'"),
+    "learning rate": (lambda: nf.Connection("in", "c", np.eye(2), learning_rate="a"), "learning_rate is 'a'"),
+    "weights in words": (lambda: nf.Simulation(circuit_with(np.full((2, 2), "a"))), "weights of type"),
+    "length of a tick": (lambda: nf.Circuit((INPUT,), dt_ms="x"), "dt_ms is 'x'"),
+    "populations by name": (lambda: nf.Circuit(["a"], ()), "one of the circuit's populations is 'a'"),
+    "no circuit": (lambda: nf.Simulation(3), "circuit is 3"),
+    "duration in words": (lambda: nf.Simulation(CIRCUIT).run("a"), "duration_ms is 'a'"),
+    "events without names": (lambda: nf.Simulation(CIRCUIT).run(5, [1]), "events is"),
+    "events without units": (lambda: nf.Simulation(CIRCUIT).run(5, {"in": [1, 2]}), "ticks and units"),
+    "a run of years": (lambda: nf.Simulation(CIRCUIT).run(1e13), "run in pieces"),
+    "unsigned pointers that descend": (
+        lambda: nf.Simulation(
+            circuit_with(nf.Sparse(np.array([0, 2_000_000, 2], np.uint64), np.array([0, 1]), np.ones(2)))
+        ), "do not fit together"
+    ),
+    # data
+    "ragged rows": (lambda: nf.Data([[1, 2], [3]], Y[:2], X, Y), "x_train.*rows of different lengths"),
+    "classes by a fraction": (lambda: nf.Data(X, Y, X, Y, n_outputs=3.7), "n_outputs is 3.7"),
+    "classes in words": (lambda: nf.Data(X, Y, X, Y, n_outputs="3"), "n_outputs is '3'"),
+    "a long value": (lambda: nf.train(MODEL, DFA, (X, Y)), "data is of type tuple; give nf.load_data"),
+    # what a run is given
+    "progress": (lambda: nf.train(MODEL, DFA, DATA, progress=3), "progress is 3; give a function"),
+    "augmentation": (lambda: nf.train(MODEL, DFA, DATA, augment=3), "augment is 3"),
+    "folder": (lambda: nf.train(MODEL, DFA, DATA, out=3), "out is 3; give a folder"),
+    "seed beyond 64 bits": (lambda: nf.train(MODEL, DFA, DATA, seed=2**63), "below 2\\^63"),
+    # comparisons
+    "the same seed twice": (lambda: compare(MODEL, [DFA], DATA, seeds=[0, 0]), "seeds are"),
+    "a fraction of a seed": (lambda: compare(MODEL, [DFA], DATA, seeds=1.5), "seeds are"),
+    "rules by name": (lambda: compare(MODEL, ["bp"], DATA), "rule is 'bp'"),
+    "model by name": (lambda: compare("digits", [DFA], DATA), "model is 'digits'"),
+    "data by name": (lambda: compare(MODEL, [DFA], "digits"), "data is 'digits'"),
+    # plots
+    "a history without a name": (lambda: nf.plot.learning_curves(axes(), run().history), "histories is .*run.history"),
+    "a run as a history": (lambda: nf.plot.learning_curves(axes(), {"a": run()}), "history 'a' is .*run.history"),
+    # networks
+    "a field that no layer has": (lambda: nf.Network.dense((20, 3), foo=1), "'foo'"),
+    "an activation of no layer": (lambda: nf.Network.dense((20, 3), hidden="rlu"), "'rlu'.*did you mean 'relu'"),
+    "part of a composed rule": (lambda: nf.rules.named("error/direct"), "SIGNAL/ROUTE/FEEDBACK"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_kinds(case):
+    call, message = WRONG[case]
+    with pytest.raises(nf.InputError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_what_is_of_the_right_kind_though_not_the_usual_one():
+    assert nf.Network.dense(np.array([6, 5, 3])).sizes == nf.Network.dense([6, 5, 3]).sizes == NET.sizes
+    assert nf.Circuit(CELL).populations == (CELL,)
+    assert nf.Spiking(sample_ms=np.float32(20)).ticks == 20
+    assert compare(MODEL, DFA, DATA, modes="rate", seeds=np.int64(1), epochs=0).table[0]["rule"] == "dfa"
+    assert nf.Data(X, Y, X, Y, image_shape=(1, 2, 3)).image_shape == (1, 2, 3)
