@@ -12,6 +12,7 @@ from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .spec.errors import require, require_choice
 from .spec.seeds import streams
+from .spec.ticks import nearest_ticks
 from .spec.training import PRECISIONS
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
@@ -111,7 +112,7 @@ class Simulation:
             much memory.
         """
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
-        n_ticks = int(np.floor(duration_ms / self.circuit.dt_ms + 0.5))
+        n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
         given, log = self._events(events or {}, n_ticks), self._log(recorder)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)

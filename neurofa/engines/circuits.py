@@ -14,6 +14,7 @@ from ..rules import Integers
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require, require_kind
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
+from ..spec.ticks import nearest_ticks
 from .memory import aligned
 
 
@@ -170,7 +171,7 @@ class Circuit:
 
     def delay_ticks(self, connection: Connection) -> int:
         """A connection's delay, the nearest whole number of ticks."""
-        return 1 if connection.delay_ms is None else math.floor(connection.delay_ms / self.dt_ms + 0.5)
+        return 1 if connection.delay_ms is None else nearest_ticks(connection.delay_ms, self.dt_ms)
 
 
 class Built(NamedTuple):

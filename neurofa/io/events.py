@@ -1,7 +1,6 @@
 """Events from files: which unit spikes when, in milliseconds, as .csv or .npz."""
 
 import csv
-import math
 import os
 import warnings
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..spec import InputError
 from ..spec.errors import first_line, require
+from ..spec.ticks import nearest_ticks, require_dt
 from .archives import read_arrays
 from .atomic import atomic_path
 
@@ -82,9 +82,9 @@ class Events:
         InputError
             For a tick that is not positive, or too short for these times.
         """
-        _check_dt(dt_ms)
+        require_dt(dt_ms)
         with np.errstate(over="ignore"):
-            ticks = np.floor(self.times_ms / dt_ms + 0.5)
+            ticks = nearest_ticks(self.times_ms, dt_ms)
         last = ticks.max(initial=0)
         require(
             last < MOST_TICKS,
@@ -159,7 +159,7 @@ def read_events(path: str | os.PathLike[str], dt_ms: float) -> tuple[np.ndarray,
     --------
     >>> ticks, units = read_events("spikes.csv", dt_ms=0.5)  # doctest: +SKIP
     """
-    _check_dt(dt_ms)
+    require_dt(dt_ms)
     return load_events(path).in_ticks(dt_ms)
 
 
@@ -182,7 +182,7 @@ def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndar
     """
     path = Path(path)
     _reader_of(path)
-    _check_dt(dt_ms)
+    require_dt(dt_ms)
     ticks = np.asarray(ticks)
     whole = ticks.dtype.kind in "iu" or ticks.size == 0
     require(whole, f"ticks for {path} are of type {ticks.dtype}; give integers")
@@ -198,10 +198,6 @@ def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndar
                 # the shortest digits that give the same number when they are read
                 rows = zip(events.times_ms.tolist(), events.units.tolist(), strict=True)
                 file.writelines(f"{time!r},{unit}\n" for time, unit in rows)
-
-
-def _check_dt(dt_ms: float) -> None:
-    require(0 < dt_ms < math.inf, f"dt_ms is {dt_ms}; the length of a tick must be positive and finite")
 
 
 def _reader_of(path: Path) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from .errors import require, require_choice, require_kind
 from .rule import STRICT
-from .training import Optimiser, Training, by_layer
+from .ticks import nearest_ticks
+from .training import Optimiser, Training, by_layer, for_layers
 
 NEURONS = ("if", "lif", "cuba_lif")
 RESETS = ("subtract", "zero")
@@ -326,7 +327,7 @@ class Spiking:
 
     def in_ticks(self, duration_ms: float) -> int:
         """A duration as the nearest whole number of ticks."""
-        return math.floor(duration_ms / self.dt_ms + 0.5)
+        return nearest_ticks(duration_ms, self.dt_ms)
 
     @property
     def ticks(self) -> int:
@@ -349,9 +350,4 @@ class Spiking:
 
     def delays(self, n_layers: int) -> tuple[int, ...]:
         """Delay of the projection to each of `n_layers` layers, in ticks."""
-        given = self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,) * n_layers
-        require(
-            len(given) == n_layers,
-            f"spiking delay_ms has {len(given)} values for {n_layers} layers; give one for all, or one for each",
-        )
-        return tuple(self.in_ticks(delay) for delay in given)
+        return tuple(self.in_ticks(delay) for delay in for_layers("spiking delay_ms", self.delay_ms, n_layers))
