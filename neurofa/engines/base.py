@@ -7,7 +7,7 @@ import numpy as np
 
 from ..kernels import codes
 from ..rules import Params, Plan
-from ..spec.errors import require
+from ..spec.errors import InputError, require
 
 FOLLOWS = {  # what the kernels do with B at each update, by what the plan says of it
     "fixed": codes.FIXED,
@@ -45,7 +45,7 @@ def require_supported(engine: str, can: Capabilities, plan: Plan) -> None:
     )
     for what, names, known in asked:
         for name in sorted(names - known):
-            require(False, f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
+            raise InputError(f"the {engine} engine has no {what} {name!r}; it has {', '.join(sorted(known))}")
 
 
 def require_sizes(batch_size: int, threads: int | None) -> None:
