@@ -110,38 +110,14 @@ class Events:
             raise InputError(f"{self.name}: {what} of event {at + 1} is {values[at]:.17g}; {remedy}")
 
 
-def load_events(path: str | os.PathLike[str]) -> Events:
-    """Read events as they are in a file.
-
-    Parameters
-    ----------
-    path
-        ``.csv`` with a header that names the columns ``time_ms`` and ``unit``, or ``.npz`` with arrays of these
-        names. Other columns and arrays are not read; pickled objects are never loaded.
-
-    Raises
-    ------
-    InputError
-        For a file that is absent, damaged, of another format or without these columns, and for what `Events` refuses.
-    """
-    path = Path(path)
-    read = _reader_of(path)
-    try:
-        times, units = read(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path of the events") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); check the file") from error
-    return Events(times, units, str(path))
-
-
 def read_events(path: str | os.PathLike[str], dt_ms: float) -> tuple[np.ndarray, np.ndarray]:
     """Read events for a simulation with ticks of `dt_ms`.
 
     Parameters
     ----------
     path
-        ``.csv`` or ``.npz``, see `load_events`.
+        ``.csv`` with a header that names the columns ``time_ms`` and ``unit``, or ``.npz`` with arrays of these
+        names. Other columns and arrays are not read; pickled objects are never loaded.
     dt_ms
         Length of a tick; a time belongs to the nearest tick.
 
@@ -153,14 +129,23 @@ def read_events(path: str | os.PathLike[str], dt_ms: float) -> tuple[np.ndarray,
     Raises
     ------
     InputError
-        For files that cannot be used, see `load_events`, and a tick that is not positive or too short.
+        For a file that is absent, damaged, of another format or without these columns, for times and units that are
+        none, and a tick that is not positive or too short for these times.
 
     Examples
     --------
     >>> ticks, units = read_events("spikes.csv", dt_ms=0.5)  # doctest: +SKIP
     """
     require_dt(dt_ms)
-    return load_events(path).in_ticks(dt_ms)
+    path = Path(path)
+    read = _reader_of(path)
+    try:
+        times, units = read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path of the events") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}); check the file") from error
+    return Events(times, units, str(path)).in_ticks(dt_ms)
 
 
 def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndarray, dt_ms: float) -> None:
