@@ -89,7 +89,7 @@ def provenance(name_or_path: str | os.PathLike[str]) -> list[Fact]:
 def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
     """All of a profile's file; `load_profile` says what is raised."""
     where = Where(str(name_or_path))
-    remedy = "give the path of a profile in TOML, or a name that `neurofa hardware` lists"
+    remedy = f"give a profile in TOML, or choose one of: {', '.join(profile_names())}"
     return _profile(read_toml(_locate(name_or_path), where, remedy), where)
 
 
