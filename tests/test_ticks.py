@@ -17,6 +17,9 @@ def test_the_nearest_tick():
     assert [nearest_ticks(time, 1.0) for time in times] == expected
     assert nearest_ticks(np.array(times), 1.0).tolist() == expected
     assert nearest_ticks(0.3, 0.1) == 3  # the quotient is a little less
+    for scalar in (np.float64(1.5), np.float32(1.5), np.array(1.5)):
+        assert isinstance(nearest_ticks(scalar, 1.0), int)
+        assert nearest_ticks(scalar, 1.0) == 2
 
 
 @given(st.floats(0, 1e9), st.sampled_from([1.0, 0.1, 0.3, 1 / 3, 7.3]))

@@ -111,6 +111,7 @@ def from_neo(
     """
     neo, _ = _modules()
     require_dt(dt_ms)
+    require(duration_ms is None or duration_ms >= 0, f"duration_ms is {duration_ms}; it must be at least 0, or None")
     trains = _trains(neo, spiketrains)
     if population is not None:
         every = sorted({str(train.annotations.get("population")) for train in trains})
@@ -120,7 +121,7 @@ def from_neo(
             if train.annotations.get("population") == population and train.annotations.get("kind") != "errors"
         ]
         require(len(trains) > 0, f"no spike train is annotated with population {population!r}; there are: {every}")
-    n_ticks = nearest_ticks(np.array(np.inf if duration_ms is None else duration_ms), dt_ms)
+    n_ticks = np.inf if duration_ms is None or duration_ms == np.inf else nearest_ticks(duration_ms, dt_ms)
     ticks, units = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     given = [train.annotations.get("unit") for train in trains]
     numbered = all(isinstance(unit, int | np.integer) and unit >= 0 for unit in given)

@@ -1,11 +1,12 @@
 """Time in whole ticks."""
 
 import math
-from typing import overload
-
-import numpy as np
+from typing import TYPE_CHECKING, overload
 
 from .errors import require
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def require_dt(dt_ms: float) -> None:
@@ -16,14 +17,14 @@ def require_dt(dt_ms: float) -> None:
 @overload
 def nearest_ticks(duration_ms: float, dt_ms: float) -> int: ...
 @overload
-def nearest_ticks(duration_ms: np.ndarray, dt_ms: float) -> np.ndarray: ...
-def nearest_ticks(duration_ms: float | np.ndarray, dt_ms: float) -> int | np.ndarray:
+def nearest_ticks(duration_ms: "np.ndarray", dt_ms: float) -> "np.ndarray": ...
+def nearest_ticks(duration_ms: "float | np.ndarray", dt_ms: float) -> "int | np.ndarray":
     """Durations, or times, as the nearest whole number of ticks, of two that are as near the later.
 
     Parameters
     ----------
     duration_ms
-        A finite number, or an array.
+        A finite number, or an array with dimensions.
     dt_ms
         Length of a tick.
 
@@ -32,6 +33,8 @@ def nearest_ticks(duration_ms: float | np.ndarray, dt_ms: float) -> int | np.nda
     int or numpy.ndarray
         Of an array floating-point numbers, since they can be more than an integer holds.
     """
-    if isinstance(duration_ms, np.ndarray):
-        return np.asarray(np.floor(duration_ms / dt_ms + 0.5))
-    return math.floor(duration_ms / dt_ms + 0.5)
+    if getattr(duration_ms, "ndim", 0) == 0:
+        return math.floor(duration_ms / dt_ms + 0.5)
+    import numpy as np  # descriptions, which have numbers alone, do without it
+
+    return np.asarray(np.floor(duration_ms / dt_ms + 0.5))
