@@ -190,11 +190,9 @@ def export(
 
 def _data_of(source: str) -> "DataSpec":
     """The data of a model; a run does not say which file it had."""
-    import os
-
+    from .exchange.exporting import is_run
     from .io.config import load_model
     from .spec.errors import require
 
-    run = os.path.isdir(source) or source.endswith(".safetensors")
-    require(not run, "the checkpoint of a run does not hold its data; give --data")
+    require(not is_run(source), "the checkpoint of a run does not hold its data; give --data")
     return load_model(source).data

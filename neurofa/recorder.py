@@ -13,6 +13,7 @@ from .kernels.neurons import wake
 from .kernels.plasticity import Synapses
 from .recording import VARIABLES, Trace, chosen_units
 from .spec.errors import require, require_choice, require_kind
+from .spec.ticks import nearest_ticks
 
 MAX_BYTES = 2**30
 MAX_EVENTS = 10_000_000
@@ -93,7 +94,7 @@ class Recorder:
                     f"the low-passed drive of {record.of!r} is followed only where plastic synapses end on it and its "
                     "post factor is 'current_window'",
                 )
-            every = 1 if record.every_ms is None else max(1, math.floor(record.every_ms / circuit.dt_ms + 0.5))
+            every = 1 if record.every_ms is None else max(1, nearest_ticks(record.every_ms, circuit.dt_ms))
             rows = -(-n_ticks // every)
             total += rows * len(units) * built.resting.itemsize
             require(

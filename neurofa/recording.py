@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .spec.errors import require, require_choice
+from .spec.errors import InputError, require, require_choice
 
 VARIABLES = ("v", "modulator", "drive", "threshold", "current", "weights")
 
@@ -169,8 +169,9 @@ def chosen_units(units: Sequence[int], population: str, size: int | None) -> np.
     )
     require(len(np.unique(chosen)) == len(chosen), f"a unit of {population!r} was chosen twice; name each once")
     wrong = chosen[(chosen < 0) | (chosen >= (np.inf if size is None else size))]
-    has = "" if size is None else f"; it has the units 0 to {size - 1}"
-    require(not len(wrong), f"there is no unit {wrong[0] if len(wrong) else ''} in {population!r}{has}")
+    if len(wrong):
+        has = "" if size is None else f"; it has the units 0 to {size - 1}"
+        raise InputError(f"there is no unit {wrong[0]} in {population!r}{has}")
     return chosen.astype(np.int64, copy=False)
 
 

@@ -12,6 +12,7 @@ from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .spec.errors import require, require_choice, require_kind, require_number
 from .spec.seeds import streams
+from .spec.ticks import nearest_ticks
 from .spec.training import PRECISIONS
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
@@ -114,7 +115,7 @@ class Simulation:
         """
         require_number("duration_ms", duration_ms)
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
-        n_ticks = int(np.floor(duration_ms / self.circuit.dt_ms + 0.5))
+        n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
         require(n_ticks <= MOST_TICKS, f"duration_ms {duration_ms:g} is {n_ticks:,} ticks; run in pieces of a billion")
         require_kind("events", events, Mapping, optional=True, hint="(ticks, units) by population")

@@ -92,7 +92,10 @@ def test_a_run_on_spikes_gives_operations_and_energy(mode, small, tmp_path, caps
     ("arguments", "said"),
     [
         (("hardware", "lohi"), "did you mean 'loihi'"),
-        (("hardware", "./x.toml"), "give the path of a TOML file that is there, or choose one of: binary,"),
+        (
+            ("hardware", "./x.toml"),
+            "cannot be read: No such file or directory; give a profile in TOML, or choose one of: binary,",
+        ),
         (("hardware", "--model", "mnist"), "give a profile before --model"),
         (("train", "digits", "--mode", "brian", "--target", "cpp_standalone"), "FILE.py --to brian"),
         (("train", "digits", "--target", "cython"), "leave it out, or use mode 'brian'"),
@@ -102,6 +105,8 @@ def test_a_run_on_spikes_gives_operations_and_energy(mode, small, tmp_path, caps
         (("train", "digits", "--mode", "spiking", "--hardware", "loihi"), "set neuron reset"),
         (("export", "digits", "x.nir"), "give a rule"),
         (("export", "nowhere", "x.nir", "--rule", "dfa"), "no such file"),
+        (("export", ".", "x.py"), "does not hold its data; give --data"),
+        (("export", "checkpoint.safetensors", "x.py"), "does not hold its data; give --data"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, said, capsys, tmp_path, monkeypatch):

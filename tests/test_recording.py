@@ -6,7 +6,7 @@ from scipy import sparse
 
 import neurofa as nf
 from neurofa import recorder, simulation
-from neurofa.io.events import read_events, write_events
+from neurofa.exchange import read_events, write_events
 
 
 def ring(size=5, precision="float64", **options):

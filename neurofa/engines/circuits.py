@@ -14,6 +14,7 @@ from ..rules import Integers
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require, require_kind, require_number
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
+from ..spec.ticks import nearest_ticks
 from .memory import aligned
 
 
@@ -208,7 +209,7 @@ class Circuit:
         connection
             Without a delay of its own: one tick.
         """
-        return 1 if connection.delay_ms is None else math.floor(connection.delay_ms / self.dt_ms + 0.5)
+        return 1 if connection.delay_ms is None else nearest_ticks(connection.delay_ms, self.dt_ms)
 
 
 class Built(NamedTuple):

@@ -1,4 +1,4 @@
-"""Exchange with other tools: NIR graphs, Neo recordings, weights for chips, recordings of event cameras.
+"""Exchange with other tools: NIR graphs, Neo recordings, weights for chips, events and event cameras.
 
 What is exchanged, and by which formulas, is set down in docs/exchange.md.
 """
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..io.events import read_events, write_events
     from .cameras import in_ticks, nmnist_files, read_aedat, read_nmnist
     from .chips import read_weights, write_weights
     from .exporting import export
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     **dict.fromkeys(("in_ticks", "nmnist_files", "read_aedat", "read_nmnist"), "cameras"),
     **dict.fromkeys(("read_weights", "write_weights"), "chips"),
+    **dict.fromkeys(("read_events", "write_events"), ".io.events"),  # with the dot in front: beside this package
     "export": "exporting",
     **dict.fromkeys(("from_neo", "to_neo"), "neo_recordings"),
     **dict.fromkeys(("ImportedCircuit", "from_nir", "import_nir"), "nir_circuits"),
@@ -40,12 +42,14 @@ __all__ = [
     "nmnist_files",
     "read_aedat",
     "read_circuit",
+    "read_events",
     "read_nir",
     "read_nmnist",
     "read_weights",
     "to_neo",
     "to_nir",
     "write_circuit",
+    "write_events",
     "write_nir",
     "write_weights",
 ]

@@ -96,7 +96,8 @@ def read_aedat(
         x, y, polarity, time_us = _aedat3(data, path)
     else:
         raise InputError(
-            f"{path} begins with {version!r}; AEDAT 2.0 and 3.1 are read: convert it, or write .csv or .npz"
+            f"{path} begins with {version!r}; AEDAT 2.0 and 3.1 are read: convert it, or write its events as .csv or "
+            ".npz with neurofa.exchange.write_events"
         )
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     require(

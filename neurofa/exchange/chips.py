@@ -148,7 +148,8 @@ def _levels(key: str, values: Params, grid: tuple[float, int]) -> np.ndarray:
     with np.errstate(over="ignore"):
         levels = np.rint(array.astype(np.float64) / step)
         off = (levels * step).astype(array.dtype) != array
-    require(not off.any(), f"{key} has a weight of {array[off][:1].sum():.9g}, which is no whole number of {step:g}")
+    if off.any():
+        raise InputError(f"{key} has a weight of {array[off][0]:.9g}, which is no whole number of {step:g}")
     require(levels.min() >= lowest, f"{key} has level {levels.min():g}, below the lowest of its grid, {lowest}")
     require(bool(np.abs(levels).max() < 2**31), f"{key} has levels beyond 32 bits; give a larger step")
     return levels.astype(np.int16 if np.abs(levels).max() < 2**15 else np.int32)

@@ -8,6 +8,7 @@ import numpy as np
 from ..recording import Recording, Trace
 from ..spec import InputError
 from ..spec.errors import require
+from ..spec.ticks import nearest_ticks, require_dt
 
 
 def to_neo(recording: Recording, name: str = "neurofa") -> Any:
@@ -109,7 +110,8 @@ def from_neo(
         For what is no spike train, times that are not times or outside of the run, and two spikes of a unit in a tick.
     """
     neo, _ = _modules()
-    require(0 < dt_ms < np.inf, f"dt_ms is {dt_ms}; the length of a tick must be positive and finite")
+    require_dt(dt_ms)
+    require(duration_ms is None or duration_ms >= 0, f"duration_ms is {duration_ms}; it must be at least 0, or None")
     trains = _trains(neo, spiketrains)
     if population is not None:
         every = sorted({str(train.annotations.get("population")) for train in trains})
@@ -119,7 +121,7 @@ def from_neo(
             if train.annotations.get("population") == population and train.annotations.get("kind") != "errors"
         ]
         require(len(trains) > 0, f"no spike train is annotated with population {population!r}; there are: {every}")
-    n_ticks = np.inf if duration_ms is None else np.floor(duration_ms / dt_ms + 0.5)
+    n_ticks = np.inf if duration_ms is None or duration_ms == np.inf else nearest_ticks(duration_ms, dt_ms)
     ticks, units = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     given = [train.annotations.get("unit") for train in trains]
     numbered = all(isinstance(unit, int | np.integer) and unit >= 0 for unit in given)
@@ -127,19 +129,20 @@ def from_neo(
     require(not double, "two spike trains are annotated with the same unit; give one population, or one segment")
     for place, train in enumerate(trains):
         unit = int(given[place]) if numbered else place
-        own = np.sort(np.floor((_times_ms(train, unit) - start_ms) / dt_ms + 0.5))
+        own = np.sort(nearest_ticks(_times_ms(train, unit) - start_ms, dt_ms))
         outside = own[(own < 0) | (own >= n_ticks)]
-        require(
-            len(outside) == 0,
-            f"unit {unit} has a spike at {start_ms + outside[:1].sum() * dt_ms:g} ms, outside of the run, which goes "
-            f"from {start_ms:g} to {start_ms + n_ticks * dt_ms:g} ms; cut the train with time_slice, or set start_ms",
-        )
+        if len(outside):
+            raise InputError(
+                f"unit {unit} has a spike at {start_ms + outside[0] * dt_ms:g} ms, outside of the run, which goes "
+                f"from {start_ms:g} to {start_ms + n_ticks * dt_ms:g} ms; cut the train with time_slice, or set "
+                "start_ms"
+            )
         again = own[1:][np.diff(own) == 0]
-        require(
-            len(again) == 0,
-            f"unit {unit} has two spikes in the tick at {start_ms + again[:1].sum() * dt_ms:g} ms; "
-            f"shorten dt_ms, which is {dt_ms:g}",
-        )
+        if len(again):
+            raise InputError(
+                f"unit {unit} has two spikes in the tick at {start_ms + again[0] * dt_ms:g} ms; "
+                f"shorten dt_ms, which is {dt_ms:g}"
+            )
         ticks.append(own.astype(np.int64))
         units.append(np.full(len(own), unit, np.int64))
     when, which = np.concatenate(ticks), np.concatenate(units)

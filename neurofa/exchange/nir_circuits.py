@@ -12,10 +12,11 @@ from scipy import sparse
 
 from ..engines.circuits import Circuit, Connection, Population
 from ..spec import InputError, Neuron
-from ..spec.errors import require, require_choice
+from ..spec.errors import require_choice
 from ..spec.spiking import MAX_DELAY_TICKS, RESETS
+from ..spec.ticks import nearest_ticks, require_dt
 from .nir_graphs import Graph, Signal, load_graph, loops
-from .nir_neurons import GRADED, METHODS, Group, groups_of, memoryless
+from .nir_neurons import METHODS, Group, groups_of, memoryless
 
 DENSE = 0.25  # fraction of synapses from which a matrix is all-to-all
 
@@ -116,7 +117,7 @@ def import_nir(
     -----
     NIR: Pedersen et al. 2024, Nature Communications 15:8122.
     """
-    require(0 < dt_ms < math.inf, f"dt_ms is {dt_ms}; the length of a tick must be positive and finite")
+    require_dt(dt_ms)
     require_choice("method", method, METHODS)
     if reset is not None:
         require_choice("reset", reset, RESETS)
@@ -135,7 +136,7 @@ class _Importer:
     def build(self) -> ImportedCircuit:
         """The circuit."""
         for name in self.graph.neurons:
-            self.into[name] = self._checked(name, self.graph.into(name))
+            self.into[name] = self.graph.of_spikes(name, self.graph.into(name))
             size = self.into[name].size
             node = self.graph.nodes[name]
             self.groups[name] = groups_of(name, node, size, self.dt_ms, self.reset, self.method)
@@ -170,16 +171,6 @@ class _Importer:
         circuit = Circuit(tuple(populations), tuple(connections), self.dt_ms)
         return ImportedCircuit(circuit, self.places, self.outputs, lags)
 
-    def _checked(self, name: str, signal: Signal) -> Signal:
-        """What arrives at a neuron, which must be spikes."""
-        graded = [source for source, _ in signal.terms if isinstance(self.graph.nodes[source], GRADED)]
-        require(
-            not graded,
-            f"{self.graph.who(name)} takes the membrane of {graded and graded[0]!r}, and populations of neurofa send "
-            "spikes; a node without a threshold can lead to an Output alone",
-        )
-        return signal
-
     def _show(self, name: str) -> None:
         """Find what an Output node shows, or make a population for it."""
         signal = self.graph.into(name)
@@ -187,7 +178,7 @@ class _Importer:
         if len(sources) == 1 and sources[0][1] is None and sources[0][0][1] == 0 and not signal.bias.any():
             self.outputs[name] = sources[0][0][0]
             return
-        self.into[name] = self._checked(name, signal)
+        self.into[name] = self.graph.of_spikes(name, signal)
         self.groups[name] = [Group(np.arange(signal.size), memoryless(self.dt_ms), None)]
         self.outputs[name] = name
 
@@ -217,7 +208,7 @@ class _Importer:
 
     def _ticks(self, source: str, name: str, delay_s: float) -> int:
         """Delay of a projection."""
-        extra = math.floor(1000 * delay_s / self.dt_ms + 0.5)
+        extra = nearest_ticks(1000 * delay_s, self.dt_ms)
         if source in self.graph.inputs:
             ticks = self.lags[name] + 1 + extra
         elif self.loop[source] == self.loop[name]:

@@ -184,6 +184,16 @@ class Graph:
                 terms[key] = added(terms[key], matrix, part.size) if key in terms else matrix
         return Signal(parts[0].shape, terms, np.sum([part.bias for part in parts], axis=0))
 
+    def of_spikes(self, name: str, arriving: Signal) -> Signal:
+        """What arrives at a node, if it is made of spikes alone."""
+        for source, _ in arriving.terms:
+            if isinstance(self.nodes[source], GRADED):
+                raise InputError(
+                    f"{self.who(name)} takes the membrane of {source!r}, and populations of neurofa send spikes; "
+                    "a node without a threshold can lead to an Output alone"
+                )
+        return arriving
+
     def signal(self, name: str, visiting: tuple[str, ...] = ()) -> Signal:
         """What a node gives."""
         if name not in self._signals:
@@ -202,16 +212,11 @@ class Graph:
         for pre in self.before[name]:  # so that a loop is seen
             self.signal(pre, visiting)
         given = self.into(name)
-        graded = [source for source, _ in given.terms if isinstance(self.nodes[source], GRADED)]
         if isinstance(node, nir.Input | nir.Output):
             return given
         if isinstance(node, nir.Delay):
             return self._delayed(name, node, given)
-        require(
-            not graded,
-            f"{self.who(name)} takes the membrane of {graded and graded[0]!r}, and populations of neurofa send spikes; "
-            "a node without a threshold can lead to an Output alone",
-        )
+        given = self.of_spikes(name, given)
         change = transform(name, node, given.shape)
         bias = given.bias if change.matrix is None else given.bias @ change.matrix
         if change.bias is not None:

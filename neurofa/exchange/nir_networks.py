@@ -237,7 +237,8 @@ def _checked(network: Network, params: Mapping[str, np.ndarray]) -> Params:
             fits = values[key].ndim == 2 and values[key].shape[1] == layer.units and len(values[key]) in sources
             require(fits, f"{key} has shape {values[key].shape}; the network needs (n_source, {layer.units})")
     unknown = sorted(set(params) - set(values))
-    require(not unknown, f"parameter {unknown and unknown[0]!r} is none of this network's; leave it out")
+    if unknown:
+        raise InputError(f"parameter {unknown[0]!r} is none of this network's; leave it out")
     for key, value in values.items():
         require(value.dtype.kind == "f", f"{key} is of type {value.dtype}; give floating-point numbers")
         require(bool(np.isfinite(value).all()), f"{key} is NaN or infinite somewhere; give finite numbers")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive, following
 from ..spec import Hardware, Levels, Neuron, Spiking, State
-from ..spec.errors import require
+from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 from .fit import fit, require_hardware
 
@@ -294,11 +294,11 @@ def check(plan: Plan, spiking: Spiking, hardware: Hardware) -> None:
             f"{who} has v_threshold {neuron.v_threshold:g}; {chip} needs one above 0",
         )
         ticks, most = neuron.refractory_ticks(spiking.dt_ms), has.refractory_ticks_max
-        require(
-            most is None or ticks <= most,
-            f"{who} is refractory for {ticks} ticks, but {chip} has at most {most} (neurons.refractory_ticks_max): "
-            f"a refractory_ms of at most {(most or 0) * spiking.dt_ms:.12g} fits",
-        )
+        if most is not None and ticks > most:
+            raise InputError(
+                f"{who} is refractory for {ticks} ticks, but {chip} has at most {most} (neurons.refractory_ticks_max): "
+                f"a refractory_ms of at most {most * spiking.dt_ms:.12g} fits"
+            )
     for index, ticks in enumerate(spiking.delays(plan.n_layers)):
         for beyond, side, limit in (
             (ticks < has.delay_ticks_min, "least", "delay_ticks_min"),

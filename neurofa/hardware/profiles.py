@@ -147,7 +147,7 @@ def read_profile(name_or_path: str | os.PathLike[str]) -> Profile:
     """
     require_kind("profile", name_or_path, str | os.PathLike, hint="a name that `neurofa hardware` lists, or a file")
     where = Where(str(name_or_path))
-    remedy = "give the path of a profile in TOML, or a name that `neurofa hardware` lists"
+    remedy = f"give a profile in TOML, or choose one of: {', '.join(profile_names())}"
     return _profile(read_toml(_locate(name_or_path), where, remedy), where)
 
 

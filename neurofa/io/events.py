@@ -1,7 +1,6 @@
 """Events from files: which unit spikes when, in milliseconds, as .csv or .npz."""
 
 import csv
-import math
 import os
 import warnings
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..spec import InputError
 from ..spec.errors import first_line, require
+from ..spec.ticks import nearest_ticks, require_dt
 from .archives import read_arrays
 from .atomic import atomic_path
 
@@ -82,9 +82,9 @@ class Events:
         InputError
             For a tick that is not positive, or too short for these times.
         """
-        _check_dt(dt_ms)
+        require_dt(dt_ms)
         with np.errstate(over="ignore"):
-            ticks = np.floor(self.times_ms / dt_ms + 0.5)
+            ticks = nearest_ticks(self.times_ms, dt_ms)
         last = ticks.max(initial=0)
         require(
             last < MOST_TICKS,
@@ -110,38 +110,14 @@ class Events:
             raise InputError(f"{self.name}: {what} of event {at + 1} is {values[at]:.17g}; {remedy}")
 
 
-def load_events(path: str | os.PathLike[str]) -> Events:
-    """Read events as they are in a file.
-
-    Parameters
-    ----------
-    path
-        ``.csv`` with a header that names the columns ``time_ms`` and ``unit``, or ``.npz`` with arrays of these
-        names. Other columns and arrays are not read; pickled objects are never loaded.
-
-    Raises
-    ------
-    InputError
-        For a file that is absent, damaged, of another format or without these columns, and for what `Events` refuses.
-    """
-    path = Path(path)
-    read = _reader_of(path)
-    try:
-        times, units = read(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path of the events") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); check the file") from error
-    return Events(times, units, str(path))
-
-
 def read_events(path: str | os.PathLike[str], dt_ms: float) -> tuple[np.ndarray, np.ndarray]:
     """Read events for a simulation with ticks of `dt_ms`.
 
     Parameters
     ----------
     path
-        ``.csv`` or ``.npz``, see `load_events`.
+        ``.csv`` with a header that names the columns ``time_ms`` and ``unit``, or ``.npz`` with arrays of these
+        names. Other columns and arrays are not read; pickled objects are never loaded.
     dt_ms
         Length of a tick; a time belongs to the nearest tick.
 
@@ -153,14 +129,23 @@ def read_events(path: str | os.PathLike[str], dt_ms: float) -> tuple[np.ndarray,
     Raises
     ------
     InputError
-        For files that cannot be used, see `load_events`, and a tick that is not positive or too short.
+        For a file that is absent, damaged, of another format or without these columns, for times and units that are
+        none, and a tick that is not positive or too short for these times.
 
     Examples
     --------
     >>> ticks, units = read_events("spikes.csv", dt_ms=0.5)  # doctest: +SKIP
     """
-    _check_dt(dt_ms)
-    return load_events(path).in_ticks(dt_ms)
+    require_dt(dt_ms)
+    path = Path(path)
+    read = _reader_of(path)
+    try:
+        times, units = read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path of the events") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}); check the file") from error
+    return Events(times, units, str(path)).in_ticks(dt_ms)
 
 
 def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndarray, dt_ms: float) -> None:
@@ -182,7 +167,7 @@ def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndar
     """
     path = Path(path)
     _reader_of(path)
-    _check_dt(dt_ms)
+    require_dt(dt_ms)
     ticks = np.asarray(ticks)
     whole = ticks.dtype.kind in "iu" or ticks.size == 0
     require(whole, f"ticks for {path} are of type {ticks.dtype}; give integers")
@@ -198,10 +183,6 @@ def write_events(path: str | os.PathLike[str], ticks: np.ndarray, units: np.ndar
                 # the shortest digits that give the same number when they are read
                 rows = zip(events.times_ms.tolist(), events.units.tolist(), strict=True)
                 file.writelines(f"{time!r},{unit}\n" for time, unit in rows)
-
-
-def _check_dt(dt_ms: float) -> None:
-    require(0 < dt_ms < math.inf, f"dt_ms is {dt_ms}; the length of a tick must be positive and finite")
 
 
 def _reader_of(path: Path) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:

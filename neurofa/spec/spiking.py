@@ -9,7 +9,8 @@ from numbers import Real
 
 from .errors import described, require, require_choice, require_kind, require_number
 from .rule import STRICT
-from .training import Optimiser, Training, by_layer
+from .ticks import nearest_ticks
+from .training import Optimiser, Training, by_layer, for_layers
 
 NEURONS = ("if", "lif", "cuba_lif")
 RESETS = ("subtract", "zero")
@@ -365,7 +366,7 @@ class Spiking:
         duration_ms
             A half is rounded up.
         """
-        return math.floor(duration_ms / self.dt_ms + 0.5)
+        return nearest_ticks(duration_ms, self.dt_ms)
 
     @property
     def ticks(self) -> int:
@@ -405,9 +406,4 @@ class Spiking:
         InputError
             If `delay_ms` was given by layer, for another number of layers.
         """
-        given = self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,) * n_layers
-        require(
-            len(given) == n_layers,
-            f"spiking delay_ms has {len(given)} values for {n_layers} layers; give one for all, or one for each",
-        )
-        return tuple(self.in_ticks(delay) for delay in given)
+        return tuple(self.in_ticks(delay) for delay in for_layers("spiking delay_ms", self.delay_ms, n_layers))

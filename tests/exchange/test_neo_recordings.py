@@ -95,6 +95,7 @@ def test_refusals(monkeypatch):
         ([train([1.0], unit=1), train([2.0], unit=1)], {}, "annotated with the same unit"),
         ([inside], {"population": "x"}, "annotated with population 'x'"),
         ([inside], {"dt_ms": 0.0}, "dt_ms is 0"),
+        ([inside], {"duration_ms": np.nan}, "duration_ms is nan"),
     ):
         with pytest.raises(nf.InputError, match=match):
             from_neo(trains, **{"dt_ms": 1.0, **options})

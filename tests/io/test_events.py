@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurofa.io.events import Events, load_events, read_events, write_events
+from neurofa.exchange import read_events, write_events
+from neurofa.io.events import Events
 from neurofa.spec import InputError, Spiking
 
 SUFFIXES = (".csv", ".npz")
@@ -56,13 +57,12 @@ def test_both_formats_hold_the_same(tmp_path):
     ticks, units = np.array([5, 3, 3, 0]), np.array([1, 0, 0, 7])
     for suffix in SUFFIXES:
         write_events(tmp_path / f"a{suffix}", ticks, units, 0.5)
-        events = load_events(tmp_path / f"a{suffix}")
-        assert events.times_ms.dtype == np.float64
-        np.testing.assert_array_equal(events.times_ms, [2.5, 1.5, 1.5, 0])
-        np.testing.assert_array_equal(events.units, units)
+        found = read_events(tmp_path / f"a{suffix}", 0.25)
+        np.testing.assert_array_equal(found, (2 * ticks, units))
     assert (tmp_path / "a.csv").read_text() == "time_ms,unit\n2.5,1\n1.5,0\n1.5,0\n0.0,7\n"
     with np.load(tmp_path / "a.npz") as archive:
         assert sorted(archive.files) == ["time_ms", "unit"]
+        assert archive["time_ms"].dtype == np.float64
 
 
 def test_missing_folders_are_made_and_lists_are_taken(tmp_path):
@@ -97,8 +97,8 @@ def test_dialects_of_csv(tmp_path, text):
     if "weight" in text:
         # the column that is not read may hold anything
         text = text.replace(" 7,", " seven,")
-    events = load_events(csv_file(tmp_path, text))
-    assert (events.times_ms.tolist(), events.units.tolist()) == ([1.5, 0], [3, 2])
+    ticks, units = read_events(csv_file(tmp_path, text), 0.5)
+    assert (ticks.tolist(), units.tolist()) == ([3, 0], [3, 2])
 
 
 @pytest.mark.parametrize("text", ["time_ms,unit\n", "time_ms,unit", "time_ms,unit\n\n"])
@@ -187,27 +187,27 @@ def test_damage_within_an_npz_is_refused(tmp_path):
 def test_files_that_are_something_else(tmp_path):
     path = tmp_path / "a.npz"
     path.write_text("time_ms,unit\n1,2\n")
-    refused(lambda: load_events(path), str(path), "not an .npz")
+    refused(lambda: read_events(path, 1.0), str(path), "not an .npz")
     with path.open("wb") as file:
         np.save(file, np.ones(3))
-    refused(lambda: load_events(path), str(path), "single array")
+    refused(lambda: read_events(path, 1.0), str(path), "single array")
     path.rename(tmp_path / "a.csv")
-    refused(lambda: load_events(tmp_path / "a.csv"), "a.csv")
+    refused(lambda: read_events(tmp_path / "a.csv", 1.0), "a.csv")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_files_that_are_not_there(tmp_path, suffix):
     path = tmp_path / f"nothing{suffix}"
-    refused(lambda: load_events(path), str(path), "does not exist")
+    refused(lambda: read_events(path, 1.0), str(path), "does not exist")
     path.mkdir()
-    refused(lambda: load_events(path), str(path), "cannot be read")
+    refused(lambda: read_events(path, 1.0), str(path), "cannot be read")
     refused(lambda: write_events(path, [1], [1], 1.0), str(path), "cannot write")
 
 
 @pytest.mark.parametrize("name", ["spikes.txt", "spikes", "spikes.npy", "spikes.csv.gz"])
 def test_unknown_suffixes(tmp_path, name):
     path = tmp_path / name
-    refused(lambda: load_events(path), str(path), ".csv, .npz")
+    refused(lambda: read_events(path, 1.0), str(path), ".csv, .npz")
     refused(lambda: write_events(path, [1], [1], 1.0), str(path), ".csv, .npz")
     assert not path.exists()
 
@@ -216,7 +216,7 @@ def test_unknown_suffixes(tmp_path, name):
 def test_bad_ticks(tmp_path, dt_ms):
     path = npz_file(tmp_path, time_ms=np.ones(1), unit=np.ones(1))
     refused(lambda: read_events(path, dt_ms), "dt_ms")
-    refused(lambda: load_events(path).in_ticks(dt_ms), "dt_ms")
+    refused(lambda: Events([1.0], [1]).in_ticks(dt_ms), "dt_ms")
     refused(lambda: write_events(tmp_path / "b.csv", [1], [1], dt_ms), "dt_ms")
 
 
