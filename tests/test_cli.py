@@ -207,6 +207,15 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(small, tmp_path, capsys, mo
     assert recorded_epochs(tmp_path / "out") == 1
 
 
+def test_ctrl_c_before_anything_is_saved_promises_nothing(small, tmp_path, capsys, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neurofa.run.train", interrupt)
+    assert neurofa(*small) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
+
+
 def test_a_regression_trains(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0.0)
     command = ["train", "frenkel_2021_regression", "--rule", "dfa", "--epochs", 1, "--out", tmp_path / "out"]

@@ -248,6 +248,15 @@ def test_what_is_wrong_with_a_script_is_named(tmp_path, capsys, change, culprit)
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("words", [["--foo"], ["--seeds", "x"], ["--seeds", "0"], ["--quick", "--full"]])
+def test_wrong_options_are_one_line(words, tmp_path, capsys):
+    assert run(toy(tmp_path), *words)[0] == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words[0] in said
+    assert "--help" in said
+
+
 def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path):
     wait = ('    return [{"error"', '    time.sleep(60 if job["rule"] == "b" else 0)\n    return [{"error"')
     path = toy(tmp_path, wait)

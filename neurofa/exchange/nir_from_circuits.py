@@ -13,13 +13,12 @@ import nir
 import numpy as np
 
 from ..engines.circuits import Circuit, Connection, Population, Sparse, as_sparse
-from ..io.atomic import atomic_path
 from ..io.config import dump_model
 from ..io.descriptions import read_text
 from ..rules import Integers
 from ..spec import InputError, Neuron, PostFactor
 from ..spec.errors import require
-from .nir_graphs import load_graph, loops
+from .nir_graphs import load_graph, loops, write_graph
 from .nir_networks import FORMAT, beyond_neurons
 from .nir_neurons import node_of
 
@@ -113,8 +112,7 @@ def write_circuit(path: str | os.PathLike[str], circuit: Circuit) -> None:
         As `circuit_to_nir`, and where the file cannot be written.
     """
     graph = circuit_to_nir(circuit)
-    with atomic_path(path) as temporary:
-        nir.write(temporary, graph)
+    write_graph(path, graph)
 
 
 def read_circuit(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Circuit:

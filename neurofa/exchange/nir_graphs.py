@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import nir
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from ..io.atomic import atomic_path
 from ..spec import InputError
 from ..spec.errors import first_line, require, require_kind
 from .nir_linear import LINEAR, Shape, compose, transform
@@ -32,6 +34,14 @@ class Signal:
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+
+def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
+    """Write a graph, atomically; by way of memory, since HDF5 crashes where there is no room left."""
+    content = BytesIO()
+    nir.write(content, graph)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_graph(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> nir.NIRGraph:

@@ -11,13 +11,12 @@ from itertools import pairwise
 import nir
 import numpy as np
 
-from ..io.atomic import atomic_path
 from ..io.descriptions import as_text, read_texts
 from ..rules import Params
 from ..spec import InputError, Model, Network, Neuron, Rule, Spiking, settings_for
 from ..spec.errors import require
 from ..spec.hardware import Hardware
-from .nir_graphs import load_graph
+from .nir_graphs import load_graph, write_graph
 from .nir_neurons import node_of
 
 FORMAT = "neurofa 1"
@@ -126,8 +125,7 @@ def write_nir(
         As `to_nir`, and where the file cannot be written.
     """
     graph = to_nir(model_or_network, params, rule=rule, spiking=spiking, hardware=hardware)
-    with atomic_path(path) as temporary:
-        nir.write(temporary, graph)
+    write_graph(path, graph)
 
 
 def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:

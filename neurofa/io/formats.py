@@ -131,5 +131,5 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     absent = [key for key in NPZ_KEYS if key not in arrays]
     require(not absent, f"{path} has no {' and no '.join(absent)}; write {wanted} with numpy.savez")
     for name in arrays:
-        require_choice(f"array of {path}", name, (*NPZ_KEYS, *VALIDATION_KEYS))
+        require_choice(f"{path}: array", name, (*NPZ_KEYS, *VALIDATION_KEYS))
     return arrays

@@ -119,6 +119,9 @@ def test_refusals(trained, data, tmp_path):
         ("digits", {}, "give a rule"),
         ("digits", {"rule": "dfaa"}, "did you mean"),
         ("digits", {"rule": "dfa", "hardware": "int9"}, "did you mean"),
+        (folder, {"seed": 5}, "not drawn; leave the seed out"),
+        (folder, {"samples": 4}, "for a script for Brian2"),
+        (folder, {"data": data}, "for a script for Brian2"),
     ):
         with pytest.raises(nf.InputError, match=match):
             export(source, tmp_path / "x.nir", **options)

@@ -434,9 +434,21 @@ def test_npz_regression(tmp_path):
     assert single.y_train.shape == (4, 1)
 
 
+def test_npz_with_a_validation_set(tmp_path):
+    rows = {"x_validation": np.full((3, 3), 255, np.uint8), "y_validation": np.array([2, 1, 0])}
+    few = {"x_train": np.full((4, 3), 7, np.uint8), "x_test": np.zeros((2, 3), np.uint8)}
+    data = load_data(save(tmp_path / "a.npz", **rows, note=np.array("of no use here")))
+    assert data.y_validation.tolist() == [2, 1, 0]
+    assert data.x_validation.max() == 255  # since the other inputs are no bytes
+    assert load_data(save(tmp_path / "b.npz", **rows, **few)).x_validation.max() == 1
+    assert "validation set of its own" in refused(tmp_path / "a.npz", validation=0.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "culprit"),
     [
+        ({"x_validation": np.zeros((3, 3))}, "y_validation"),
+        ({"x_val": np.zeros((3, 3))}, "array 'x_val' is unknown; choose one of: .*x_validation"),
         ({"x_train": np.array([[0, np.nan, 1]] * 2 + [[np.inf, 0, 0]] * 2)}, "x_train of .* 4 NaN or infinite"),
         ({"x_test": np.full((2, 3), 1e39)}, "x_test of .* 6 NaN or infinite"),
         ({"y_train": np.array([0, -1, 2, 1])}, r"label -1 \(row 1"),

@@ -150,3 +150,30 @@ def test_the_module_imports_no_heavy_library():
     code = f"import sys, neurofa.io.results, neurofa.io.checkpoint; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np, xarray
+from neurofa.io.results import write_results
+from neurofa.spec import InputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as where a disk is full: a write fails
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    write_results(sys.argv[1], xarray.Dataset({"error": ("epoch", np.random.default_rng(0).random(50_000))}))
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of files")
+def test_a_full_disk_ends_in_a_line_and_leaves_the_old_results(tmp_path, dataset):
+    path = tmp_path / "results.nc"
+    write_results(path, dataset)
+    before = path.read_bytes()
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"cannot write '{path}'")
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["results.nc"]
