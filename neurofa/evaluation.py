@@ -9,7 +9,7 @@ import numpy as np
 
 from .engines import new_engine
 from .engines.base import Engine, macs_per_sample
-from .engines.rate import EVALUATION_BATCH, RateEngine
+from .engines.rate import EVALUATION_BATCH
 from .exchange.exporting import checkpoint_of, of_checkpoint, operations_of
 from .hardware import constrain
 from .history import History
@@ -87,19 +87,28 @@ def evaluate(
     >>> nf.evaluate(net, nf.rules.DFA, params, np.ones((5, 4)), np.array([0, 0, 0, 1, 1])).error
     0.4
     """
-    require_mode(mode)
-    require(mode != "brian", "mode 'brian' trains and evaluates nothing else; use mode 'spiking', which agrees with it")
+    require_own(mode)
     engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
     loss, error = engine.evaluate(*as_batch(network, x, y))
     return Score(loss, error)
 
 
-def predict(net: Network | Model, rule: Rule, params: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Outputs of a network in rate mode; `neurofa.observe` with ``learn=False`` has the spikes of spiking mode.
+def predict(
+    net: Network | Model,
+    rule: Rule,
+    params: Mapping[str, np.ndarray],
+    x: np.ndarray,
+    mode: str = "rate",
+    seed: int = 0,
+    *,
+    spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
+) -> np.ndarray:
+    """Outputs of a network for samples; `neurofa.observe` has the spikes one by one.
 
     Parameters
     ----------
-    net, rule, params
+    net, rule, params, mode, seed, spiking, hardware
         As for `evaluate`.
     x
         Inputs (n_samples, n_inputs).
@@ -107,23 +116,31 @@ def predict(net: Network | Model, rule: Rule, params: Mapping[str, np.ndarray], 
     Returns
     -------
     numpy.ndarray
-        Activities of the output layer, (n_samples, n_outputs). The class is that of the largest; of a single output
-        it is 1 where the output is above the middle of the network's targets.
+        Activities of the output layer, (n_samples, n_outputs); in spiking mode the number of spikes over that of an
+        input of 1. The class is that of the largest; of a single output it is 1 where the output is above the middle of
+        the network's targets. (Between outputs with as many spikes `evaluate` decides by their membranes.)
 
     Raises
     ------
     InputError
         If parameters, inputs and network do not fit together.
     """
-    engine, network = _engine(net, rule, params, "rate", 0, None, None)
-    assert isinstance(engine, RateEngine)
+    require_own(mode)
+    engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
     x = np.atleast_2d(x)
     n_out = network.layers[-1].units
     y = np.zeros(len(x), np.int64) if network.task == "classification" else np.zeros((len(x), n_out), np.float32)
     x, y = as_batch(network, x, y)
-    pieces = range(0, len(x), EVALUATION_BATCH)
-    parts = [engine.activities(x[at : at + EVALUATION_BATCH], y[at : at + EVALUATION_BATCH])[-1] for at in pieces]
+    engine.check_samples(x, y)
+    at_once = EVALUATION_BATCH if mode == "rate" else len(x)  # an encoder counts samples from the first of a call
+    parts = [engine.activities(x[n : n + at_once], y[n : n + at_once])[-1] for n in range(0, len(x), at_once)]
     return np.concatenate(parts)
+
+
+def require_own(mode: str) -> None:
+    """Refuse unknown modes, and the one that has no evaluation of its own."""
+    require_mode(mode)
+    require(mode != "brian", "mode 'brian' trains and evaluates nothing else; use mode 'spiking', which agrees with it")
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:

@@ -1,6 +1,7 @@
 """Runs: train a network by a rule, or look at one update of it."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,8 +161,12 @@ def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
     """
     x, y = np.atleast_1d(x), np.atleast_1d(y)
     x = x[np.newaxis] if x.shape == (net.inputs,) and len(y) == 1 else x  # one sample
-    require(len(x) > 0 and len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
-    batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
+    require(len(x) > 0, "x has no samples; give at least one")
+    require(len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
+    try:
+        batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
+    except InputError as error:  # which speaks of the parts of a data set
+        raise InputError(re.sub(r"([xy])_(train|test)( of the batch)?", r"\1", str(error))) from None
     check_data(net, batch)
     targets = batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
     return x.reshape(len(x), -1), targets

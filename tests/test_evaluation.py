@@ -215,3 +215,34 @@ def test_a_run_of_no_epochs_comes_back_with_its_error(mode, tmp_path):
     run = nf.train(network, DFA, data, mode, training=training_of(mode, batch_size=1), epochs=0, out=tmp_path)
     assert run.test_error == nf.load_run(tmp_path).test_error
     assert np.isfinite(run.test_error)
+
+
+@pytest.mark.parametrize("encoder", ["regular", "poisson"])
+def test_predictions_of_spiking_mode_are_those_that_are_evaluated(encoder):
+    network = nf.Network.dense((6, 20, 3), output="identity", loss="mse", bias=False)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((700, 6)), rng.integers(3, size=700)
+    params, spiking = nf.lower(network, DFA, 2).params, nf.Spiking(encoder=nf.Encoder(encoder), sample_ms=300.0)
+    out = nf.predict(network, DFA, params, x, "spiking", 5, spiking=spiking)
+    assert out.shape == (700, 3)
+    assert out.min() >= 0
+    best = np.sort(out, 1)
+    clear = best[:, -1] > best[:, -2]
+    assert clear.mean() > 0.2
+    score = nf.evaluate(network, DFA, params, x, y, "spiking", 5, spiking=spiking)
+    assert score.loss == pytest.approx(0.5 * ((out - np.eye(3)[y]) ** 2).sum(1).mean(), rel=1e-6)
+    wrong = out.argmax(1) != y
+    assert wrong[clear].sum() <= 700 * score.error <= wrong[clear].sum() + (~clear).sum()
+
+
+def test_messages_name_what_was_given():
+    network = nf.Network.dense((4, 3, 2))
+    params, x = nf.lower(network, DFA).params, np.ones((2, 4))
+    for call, message in (
+        (lambda: nf.predict(network, DFA, params, np.zeros((0, 4))), r"^x has no samples"),
+        (lambda: nf.predict(network, DFA, params, x * np.inf), r"^x has 8 NaN or infinite"),
+        (lambda: nf.evaluate(network, DFA, params, x, [0, 7]), r"^y has label 7"),
+        (lambda: nf.evaluate(network, DFA, params, x[:, :3], [0, 1]), "3 features"),
+    ):
+        with pytest.raises(nf.InputError, match=message):
+            call()
