@@ -50,12 +50,12 @@ def train(
 
     Example: neurofa train digits --rule drtp --epochs 10 --out runs/drtp
     """
+    from .arguments import as_hardware, require_mode
     from .compare import with_data
     from .io.config import load_model
     from .io.datasets import load_data
     from .io.results import write_results
     from .rules import named
-    from .run import as_hardware, require_mode
     from .run import train as run_training
     from .terminal import reporting
     from .trainer import CHECKPOINT, RESULTS

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ahead import compiled_beside
+from .arguments import require_kinds, require_mode
 from .engines import OWN_MODES, new_engine
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
 from .protocol import check_data
 from .rules import check, lower
-from .run import CHECKPOINT, MODES, Diverged, Progress, Run, require_kinds, require_mode, train
+from .run import CHECKPOINT, MODES, Diverged, Progress, Run, train
 from .spec import Model, Rule, settings_for
 from .spec.errors import described, require, require_kind
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .analysis.modes import ActivityAgreement, activity_correlation
+from .arguments import require_kinds
 from .engines.rate import EVALUATION_BATCH, RateEngine
 from .engines.spiking import SpikingEngine
 from .io.data import ROWS, Data
 from .protocol import check_data
 from .rules import BP, Params, freeze, without_feedback
-from .run import require_kinds
 from .spec import Encoder, Model, Network, Neuron, Spiking
 from .spec.errors import require
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import as_batch, as_hardware, require_kinds, require_mode, require_spikes
 from .engines import new_engine
 from .engines.base import Engine, macs_per_sample
 from .engines.rate import EVALUATION_BATCH
@@ -15,7 +16,7 @@ from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
 from .rules import BP, freeze, without_feedback
-from .run import Run, as_batch, as_hardware, averaged, final_note, require_kinds, require_mode, require_spikes
+from .run import Run, averaged, final_note
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require, require_kind
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .analysis.modes import activity_correlation, update_correlation
+from .arguments import as_batch, require_kinds
 from .engines import OWN_MODES, new_engine
 from .rules import freeze
-from .run import as_batch, require_kinds
 from .spec import Model, Network, Rule, Spiking, settings_for
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .arguments import as_batch, as_hardware, require_kinds
 from .engines.spiking import SpikingEngine
 from .hardware import constrain
 from .kernels import teaching as layout
@@ -18,7 +19,6 @@ from .recording import Recording
 from .rules import Plan, fitted, freeze, lower, precision_of, with_basis, without_feedback
 from .rules.feedback import FOLLOWS
 from .rules.plan import require_params
-from .run import as_batch, as_hardware, require_kinds
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from .spec.errors import require
 

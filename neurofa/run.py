@@ -1,23 +1,30 @@
 """Runs: train a network by a rule, or look at one update of it."""
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import (
+    as_augmentation,
+    as_batch,
+    as_hardware,
+    require_kinds,
+    require_known_rules,
+    require_mode,
+    require_spikes,
+)
 from .engines import MODES, new_engine
-from .hardware import constrain, load_profile
+from .hardware import constrain
 from .history import History
 from .io.data import Data
 from .io.results import environment
-from .protocol import check_data
-from .rules import PRESETS, Params, freeze, without_feedback
+from .rules import Params, freeze, without_feedback
 from .spec import Hardware, Model, Network, Rule, Spiking, Training, settings_for
-from .spec.errors import InputError, described, require, require_choice, require_kind
+from .spec.errors import InputError, described, require, require_kind
 from .trainer import CHECKPOINT, CURVES, RESULTS, Diverged, Progress, Trainer, threads_of
 
 if TYPE_CHECKING:
@@ -151,84 +158,6 @@ def updates(
     return engine.updates(x, y)
 
 
-def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A few samples as engines take them: x (n, n_inputs), labels (n,) int64 or targets (n, n_outputs).
-
-    Raises
-    ------
-    InputError
-        If there are none, or they do not fit the network.
-    """
-    x, y = np.atleast_1d(x), np.atleast_1d(y)
-    x = x[np.newaxis] if x.shape == (net.inputs,) and len(y) == 1 else x  # one sample
-    require(len(x) > 0, "x has no samples; give at least one")
-    require(len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
-    try:
-        batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
-    except InputError as error:  # which speaks of the parts of a data set
-        raise InputError(re.sub(r"([xy])_(train|test)( of the batch)?", r"\1", str(error))) from None
-    check_data(net, batch)
-    targets = batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
-    return x.reshape(len(x), -1), targets
-
-
-def _classes(net: Network) -> int:
-    """Classes that a network's outputs tell apart: two for a single output."""
-    n_out = net.layers[-1].units
-    return max(2, n_out) if net.task == "classification" else n_out
-
-
-def require_mode(mode: str) -> None:
-    """Refuse a mode that this version does not have."""
-    require_choice("mode", mode, MODES)
-
-
-def require_kinds(net: object, rule: object, data: object = None) -> None:
-    """Refuse names where the things themselves are needed, and say how to get them."""
-    require(isinstance(net, Model | Network), f"net is {described(net)}; give nf.load_model(NAME), or an nf.Network")
-    require_kind("rule", rule, Rule, hint="a preset such as nf.rules.DFA, or an nf.Rule")
-    if data is not None:
-        require_kind("data", data, Data, hint="nf.load_data(NAME), or an nf.Data")
-
-
-def require_spikes(mode: str, spiking: Spiking | None) -> None:
-    """Refuse settings of spiking mode where nothing spikes."""
-    require_kind("spiking", spiking, Spiking, optional=True)
-    require(
-        spiking is None or mode != "rate",
-        "spiking says how a network runs on spikes, and mode 'rate' has none; give mode='spiking', or leave it out",
-    )
-
-
-def as_hardware(hardware: Hardware | str | None, mode: str, epochs: int = 0) -> Hardware | None:
-    """What a network is put under; a name is that of a profile, or a file."""
-    if hardware is None:
-        return None
-    chip = load_profile(hardware) if isinstance(hardware, str) else hardware
-    require(
-        isinstance(chip, Hardware), f"hardware is {hardware!r}; give a name of `neurofa hardware`, or an nf.Hardware"
-    )
-    stores = chip.weights is not None or chip.feedback is not None
-    require(
-        stores or mode != "rate",
-        f"hardware {chip.name!r} has no levels for weights or feedback, and in rate mode nothing else acts; use mode "
-        "'spiking'",
-    )
-    require(
-        epochs == 0 or chip.learning.on_chip,
-        f"hardware {chip.name!r} has no plasticity of its own; train in full precision, then run the result on it (in "
-        "Python: nf.train(..., params=run.params, epochs=0))",
-    )
-    return chip
-
-
-def require_known_rules(model: Model, rule: Rule) -> None:
-    """Refuse a model with settings for a rule that does not exist: they would never be used."""
-    for name in model.rules:
-        if name.count("/") != 2:
-            require_choice(f"rule of the model {model.title!r}:", name, sorted({*PRESETS, rule.name}))
-
-
 def train(
     net: Network | Model,
     rule: Rule,
@@ -345,7 +274,7 @@ def train(
         network, protocol, rule, data,
         mode=mode, spiking=chosen if mode == "rate" else replace(chosen, training=protocol),
         hardware=chip, seed=seed, params=params, probe_every=probe_every, threads=threads, out=folder,
-        brian_target=brian_target, augment=_augmentation(model.data.augment if augment is None else augment),
+        brian_target=brian_target, augment=as_augmentation(model.data.augment if augment is None else augment),
     )  # fmt: skip
     if folder is not None:
         try:
@@ -359,12 +288,6 @@ def train(
             (folder / name).unlink(missing_ok=True)  # of the run that is overwritten
     trainer.run(progress)
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
-
-
-def _augmentation(given: "str | tuple[str, ...] | Augmenter") -> "tuple[str, ...] | Augmenter":
-    """Names of augmentations, of which a single one may stand alone, or a function."""
-    require_kind("augment", given, str | Sequence | Callable, hint="names, or a function")  # type: ignore[arg-type]
-    return (given,) if isinstance(given, str) else given
 
 
 def averaged(history: History, report_last: int, since_best: int = 0) -> float:
