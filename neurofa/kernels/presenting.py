@@ -9,6 +9,7 @@ from .compiling import inline_kernel, source_kernel, tick_kernel
 from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
 from .storing import tick_draws
+from .subnormal import flush_subnormals, restore
 from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
 
 
@@ -108,6 +109,7 @@ def run_ticks(net, show, noise, targets, label, first, last, tick):
     """Ticks first..last of a presentation; `tick` is the time of tick 0."""
     circuit, cells, synapses, teaching, inputs = net.circuit, net.cells, net.synapses, net.teaching, net.inputs
     learning = show.learns or show.traces
+    before = flush_subnormals()
     for k in range(first, last):
         if cells.draw.size:
             tick_draws(cells.draw, k)
@@ -121,6 +123,7 @@ def run_ticks(net, show, noise, targets, label, first, last, tick):
             for q in range(circuit.projections.shape[0]):
                 if circuit.projections[q, PLASTIC] != STATIC:
                     follow_spikes(circuit, cells, synapses, q, tick + k)
+    restore(before)
 
 
 @tick_kernel

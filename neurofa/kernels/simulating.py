@@ -9,6 +9,7 @@ from .compiling import inline_kernel, tick_kernel
 from .plasticity import plasticity
 from .presenting import tick_of_cells
 from .storing import tick_draws
+from .subnormal import flush_subnormals, restore
 
 
 class Events(NamedTuple):
@@ -83,9 +84,11 @@ def advance(circuit, cells, synapses, events, log, quiet, learning, first, last,
 
     `quiet` is an empty array, `reserve` the most spikes that a tick can leave. Returns the tick it came to.
     """
+    before, reached = flush_subnormals(), last
     for k in range(first, last):
         if log.filled[0] + reserve > log.tick.size:
-            return k
+            reached = k
+            break
         if cells.draw.size:
             tick_draws(cells.draw, tick + k)
         take_all_events(circuit, cells, events, k, tick + k)
@@ -93,4 +96,5 @@ def advance(circuit, cells, synapses, events, log, quiet, learning, first, last,
         if learning:
             plasticity(circuit, cells, synapses, tick + k)
         log_spikes(circuit, cells, log, k, tick + k)
-    return last
+    restore(before)
+    return reached

@@ -1,7 +1,9 @@
 """Numbers too small for full precision (below 1e-38 in single), taken as 0 while a kernel runs.
 
 Moments of an optimiser fade through them wherever the gradient is 0, as at pixels that are always dark and behind
-saturated neurons. Processors of Intel are a hundred times slower at them, and no weight can tell them from 0.
+saturated neurons; membranes, currents and traces of silent neurons decay to the smallest of them, and stay there, since
+a part of that is rounded to itself. Processors of Intel are many times slower at them, and no weight and no threshold
+can tell them from 0.
 """
 
 import platform

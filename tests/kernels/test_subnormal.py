@@ -70,3 +70,21 @@ def test_moments_fade_to_zero_and_no_further():
     if X86:
         assert not ((moment != 0) & (np.abs(moment) < np.finfo(np.float32).tiny)).any()
     assert (moment[engine.params["layers.0.W"].shape[1] :][:3] != 0).all()  # of the input that is on
+
+
+@pytest.mark.parametrize("model", ["lif", "cuba_lif"])
+def test_membranes_of_silent_neurons_decay_to_zero(model):
+    """In a population that one busy neuron keeps awake; the smallest number would be rounded to itself for ever."""
+    cell = nf.Population("cell", 40, nf.Neuron(model, tau_m_ms=5.0, tau_syn_ms=3.0), v_init=0.5)
+    first = nf.Sparse(np.array([0, 1]), np.array([0]), np.array([0.3]))
+    every = nf.Sparse(np.array([0, 40]), np.arange(40), np.full(40, 0.01))
+    inputs = (nf.Population("busy", 1), nf.Population("once", 1))
+    connections = (nf.Connection("busy", "cell", first), nf.Connection("once", "cell", every))
+    simulation = nf.Simulation(nf.Circuit((*inputs, cell), connections))
+    times = np.arange(1500)
+    simulation.run(1500.0, {"busy": (times, 0 * times), "once": ([3], [0])})
+    v, current = simulation.state()["cells.v"][2:], simulation.state()["cells.current"][2:]
+    assert v[0] > 0
+    if X86:
+        assert (v[1:] == 0).all()
+        assert (current[1:] == 0).all()
