@@ -210,7 +210,8 @@ def _show(s: Setting) -> list[str]:
         "    Input `event_input[e]` has an event in tick `event_tick[e]`, counted from the first presentation on, and",
         "    `targets` are activities, (presentations, outputs).",
     ]
-    lines += ["" + (" `noise` has a row of standard normal numbers for each presentation." if s.perturbed else "")]
+    if s.perturbed:
+        lines.append("    `noise` has a row of standard normal numbers for each presentation.")
     lines += ['    """', "    begun = net.t", '    parts["inputs"].set_spikes(event_input, begun + event_tick * dt)']
     if s.learns:
         lines += [
