@@ -12,7 +12,18 @@ from support import network_for
 import neurofa as nf
 from neurofa.engines.spiking import SpikingEngine
 from neurofa.rules import lower
-from neurofa.spec import Encoder, Hardware, Homeostasis, Learning, Levels, Neuron, PostFactor, Spiking, State, Trace
+from neurofa.spec import (
+    Encoder,
+    Hardware,
+    Homeostasis,
+    Learning,
+    Levels,
+    Neuron,
+    PostFactor,
+    Spiking,
+    State,
+    TraceLevels,
+)
 
 ROUNDINGS = ("nearest", "stochastic", "truncate")
 SIGNED = ((-8, 7, 1), (-128, 127, 1), (-2, 2, 1), (-8, 8, 2), (0, 15, 1))
@@ -76,7 +87,7 @@ def chips(draw, rule, n_layers, update, stores_all=False):
         traces=draw(
             perhaps(
                 st.builds(
-                    Trace,
+                    TraceLevels,
                     bits=st.sampled_from([3, 7]),
                     impulse=st.sampled_from([1, 4]),
                     rounding=st.sampled_from(ROUNDINGS),
@@ -327,17 +338,17 @@ FEATURES = {
     "modulators of output saturate": feature(
         Hardware(modulators=levels_of((-2, 2, 1))), error_threshold=0.1, neuron=Neuron("if", v_threshold=3.0)
     ),
-    "traces, state kept": feature(Hardware(traces=Trace(7, 4)), tau_pre_ms=8.0, reset_state=False, delay_ms=3.0),
-    "traces saturate": feature(Hardware(traces=Trace(2, 1))),
-    "traces, silent for long": feature(Hardware(traces=Trace(7, 16)), tau_pre_ms=0.4),
-    "traces, epochs": feature(Hardware(traces=Trace(7, 4), learning=Learning(every_ticks=4)), tau_pre_ms=8.0),
-    "traces, loss change": feature(Hardware(traces=Trace(7, 4)), tau_pre_ms=8.0, rule="node_perturbation"),
+    "traces, state kept": feature(Hardware(traces=TraceLevels(7, 4)), tau_pre_ms=8.0, reset_state=False, delay_ms=3.0),
+    "traces saturate": feature(Hardware(traces=TraceLevels(2, 1))),
+    "traces, silent for long": feature(Hardware(traces=TraceLevels(7, 16)), tau_pre_ms=0.4),
+    "traces, epochs": feature(Hardware(traces=TraceLevels(7, 4), learning=Learning(every_ticks=4)), tau_pre_ms=8.0),
+    "traces, loss change": feature(Hardware(traces=TraceLevels(7, 4)), tau_pre_ms=8.0, rule="node_perturbation"),
     "everything": feature(
         Hardware(
             weights=EIGHT,
             feedback=FOUR,
             modulators=EIGHT,
-            traces=Trace(7, 16),
+            traces=TraceLevels(7, 16),
             state=BITS,
             learning=Learning(every_ticks=4, rate_power_of_two=True),
         ),
@@ -364,7 +375,7 @@ FEATURES |= {
     for how in ROUNDINGS
 }
 FEATURES |= {f"modulators {how}": feature(Hardware(modulators=replace(EIGHT, rounding=how))) for how in ROUNDINGS}
-FEATURES |= {f"traces {how}": feature(Hardware(traces=Trace(7, 4, how)), tau_pre_ms=8.0) for how in ROUNDINGS}
+FEATURES |= {f"traces {how}": feature(Hardware(traces=TraceLevels(7, 4, how)), tau_pre_ms=8.0) for how in ROUNDINGS}
 
 
 def both_for(case, update, *, seed=0, sizes=(4, 5, 4, 3), threads=1):

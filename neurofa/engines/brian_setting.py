@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..rules import Grid, Integers, Plan
 from ..rules.plan import FeedbackProjection
-from ..spec import Hardware, Neuron, Spiking, Trace
+from ..spec import Hardware, Neuron, Spiking, TraceLevels
 
 LAST_TICK = "(t_in_timesteps + 1) % ticks == 0"
 
@@ -131,7 +131,7 @@ class Setting:
         return None if self.plan.constraint is None else self.plan.constraint.hardware
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> TraceLevels | None:
         """Width of traces, if it is limited."""
         return None if self.hardware is None else self.hardware.traces
 

@@ -1,6 +1,6 @@
 """Chips: profiles with the source of every number, what fits on them, and what a network costs there."""
 
-from ..spec import Energy, Hardware, Learning, Levels, Limits, Neurons, State, Trace
+from ..spec import Energy, Hardware, Learning, Levels, Limits, Neurons, State, TraceLevels
 from .constrain import constrain
 from .costs import Costs, Estimate, Memory, costs, costs_table
 from .fit import Placement, PopulationPlacement, fit
@@ -21,7 +21,7 @@ __all__ = [
     "PopulationPlacement",
     "Profile",
     "State",
-    "Trace",
+    "TraceLevels",
     "constrain",
     "costs",
     "costs_table",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..rules import Plan
 from ..spec import Hardware, InputError, Levels
 from ..spec.errors import require, require_kind
-from ..spec.hardware import Trace
+from ..spec.hardware import TraceLevels
 
 FULL_BITS = 32  # of a number in full precision
 
@@ -138,7 +138,7 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     return placed
 
 
-def bits_of(levels: Levels | Trace | None) -> int:
+def bits_of(levels: Levels | TraceLevels | None) -> int:
     """Bits of a stored number that has these levels, or of a trace; those of full precision without."""
     return FULL_BITS if levels is None else levels.bits
 

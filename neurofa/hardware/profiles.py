@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..io.validation import Table, Where, line, read_toml, shown, validate
-from ..spec import Energy, Hardware, InputError, Learning, Levels, Limits, Neurons, State, Trace
+from ..spec import Energy, Hardware, InputError, Learning, Levels, Limits, Neurons, State, TraceLevels
 from ..spec.errors import nearest_hint, require_kind
 
 SUFFIX = ".toml"
@@ -30,7 +30,7 @@ TABLES: dict[str, type] = {
     "weights": Levels,
     "feedback": Levels,
     "modulators": Levels,
-    "traces": Trace,
+    "traces": TraceLevels,
     "state": State,
     "neurons": Neurons,
     "limits": Limits,

@@ -1,7 +1,7 @@
 """What is simulated: frozen dataclasses without numerics. Imports nothing of neurofa's."""
 
 from .errors import InputError
-from .hardware import Energy, Hardware, Learning, Levels, Limits, Neurons, State, Trace
+from .hardware import Energy, Hardware, Learning, Levels, Limits, Neurons, State, TraceLevels
 from .model import Model, Override, settings_for
 from .network import Init, Layer, Network
 from .rule import Feedback, Perturbation, Rule
@@ -33,7 +33,7 @@ __all__ = [
     "Schedule",
     "Spiking",
     "State",
-    "Trace",
+    "TraceLevels",
     "Training",
     "settings_for",
 ]

@@ -116,7 +116,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Trace:
+class TraceLevels:
     """Presynaptic traces of a given width: levels 0 to 2^bits - 1, which saturate.
 
     Parameters
@@ -330,7 +330,7 @@ class Hardware:
     weights: Levels | None = None
     feedback: Levels | None = None
     modulators: Levels | None = None
-    traces: Trace | None = None
+    traces: TraceLevels | None = None
     state: State | None = None
     neurons: Neurons = field(default_factory=Neurons)
     limits: Limits = field(default_factory=Limits)
@@ -346,10 +346,10 @@ class Hardware:
 
     def __post_init__(self) -> None:
         require(self.name.strip() != "", "hardware name is empty; give it one")
-        kinds: dict[str, type] = {**dict.fromkeys(("weights", "feedback", "modulators"), Levels), "traces": Trace}
+        kinds: dict[str, type] = {**dict.fromkeys(("weights", "feedback", "modulators"), Levels), "traces": TraceLevels}
         kinds |= {"state": State, "neurons": Neurons, "limits": Limits, "learning": Learning, "energy": Energy}
         for name, kind in kinds.items():
-            require_kind(f"hardware {name}", getattr(self, name), kind, optional=kind in (Levels, Trace, State))
+            require_kind(f"hardware {name}", getattr(self, name), kind, optional=kind in (Levels, TraceLevels, State))
         require(
             self.weights is not None or not self.learning.shadow,
             f"hardware {self.name!r} has weights in full precision, which need no shadow; give levels or leave it out",

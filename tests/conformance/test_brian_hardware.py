@@ -13,7 +13,7 @@ from neurofa.engines.brian import BrianEngine
 from neurofa.engines.spiking import SpikingEngine
 from neurofa.hardware import constrain
 from neurofa.rules import PRESETS
-from neurofa.spec import Hardware, Homeostasis, Learning, Neuron, Spiking, Trace
+from neurofa.spec import Hardware, Homeostasis, Learning, Neuron, Spiking, TraceLevels
 from neurofa.spec.errors import InputError
 
 SIZES = (4, 5, 4, 3)
@@ -57,7 +57,7 @@ CASES = {
     "feedback computed anew": feature(Hardware(weights=COARSE, feedback=COARSE), rule="adafa"),
     "few events of the output": FEATURES["modulators of output saturate"],
     "modulators decay": feature(Hardware(modulators=TRUNCATE), tau_mod_ms=5.0, rule="fa"),
-    "traces": feature(Hardware(traces=Trace(3, 2, "nearest")), tau_pre_ms=8.0),
+    "traces": feature(Hardware(traces=TraceLevels(3, 2, "nearest")), tau_pre_ms=8.0),
 }
 UPDATES = {"epochs, state kept, learning starts later": ("spike", "error"), "traces": ("error",)}
 
@@ -222,7 +222,7 @@ def test_what_is_drawn_depends_on_the_seed_alone():
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        (feature(Hardware(traces=Trace(7, 4)), tau_pre_ms=8.0), "rounds traces that decay by chance"),
+        (feature(Hardware(traces=TraceLevels(7, 4)), tau_pre_ms=8.0), "rounds traces that decay by chance"),
         (feature(Hardware(modulators=NEAREST), tau_mod_ms=0.5), "rounds modulators, of which nothing is left"),
         (
             feature(Hardware(modulators=NEAREST), tau_mod_ms=5.0, reset_state=False),

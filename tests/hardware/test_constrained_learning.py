@@ -14,13 +14,13 @@ import neurofa as nf
 from neurofa.engines.spiking import SpikingEngine
 from neurofa.hardware import constrain
 from neurofa.rules import PRESETS, SHALLOW, freeze
-from neurofa.spec import Encoder, Hardware, Init, Layer, Learning, Levels, Network, Neuron, Spiking, State, Trace
+from neurofa.spec import Encoder, Hardware, Init, Layer, Learning, Levels, Network, Neuron, Spiking, State, TraceLevels
 
 CHIP = Hardware(
     weights=FOUR,
     feedback=FOUR,
     modulators=EIGHT,
-    traces=Trace(7, 4),
+    traces=TraceLevels(7, 4),
     state=State(16, 16, 12, weight_shift=4, exponent_min=-8, exponent_max=8),
 )
 

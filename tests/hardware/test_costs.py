@@ -9,7 +9,7 @@ from support import network_for
 from neurofa.hardware import costs, costs_table, load_profile
 from neurofa.rules import lower
 from neurofa.rules.presets import named
-from neurofa.spec import Energy, Hardware, InputError, Learning, Levels, Neuron, PostFactor, Spiking, State, Trace
+from neurofa.spec import Energy, Hardware, InputError, Learning, Levels, Neuron, PostFactor, Spiking, State, TraceLevels
 
 N_IN, N_1, N_2, N_OUT = WIDTHS = (12, 8, 6, 5)
 N_W = 12 * 8 + 8 * 6 + 6 * 5
@@ -18,7 +18,7 @@ CHIP = Hardware(
     weights=Levels(-128, 127),
     feedback=Levels(-8, 7),
     modulators=Levels(-16, 15),
-    traces=Trace(7),
+    traces=TraceLevels(7),
     state=State(24, 20),
 )
 

@@ -13,7 +13,7 @@ from naive_spiking import simulate
 from spiking_problems import by_hand, random_problem, spiking_for
 
 from neurofa.rules import BP, DFA, FA, MATCHING, MDFA, SIGN_FA
-from neurofa.spec import Hardware, Learning, Levels, Neuron, State, Trace
+from neurofa.spec import Hardware, Learning, Levels, Neuron, State, TraceLevels
 from neurofa.spec.seeds import streams
 
 WHOLE = Levels(-8, 7)
@@ -290,13 +290,13 @@ def test_with_many_bits_integers_are_the_real_neuron(seed):
 def test_a_trace_by_hand():
     """Three bits, four levels a spike; what is left after a spike is rounded from there, for each use alone."""
     spiking = spiking_for(update="error", tau_pre_ms=2.0)
-    traces, found = LevelTraces(1, spiking, Trace(3, 4, "nearest"), None), []
+    traces, found = LevelTraces(1, spiking, TraceLevels(3, 4, "nearest"), None), []
     for spikes in (1, 1, 0, 0, 0, 0, 0, 1):
         traces.tick([0] * spikes)
         found.append(4 * traces.x[0])
     # 4; 4 e^-0.5 = 2.43 -> 2 + 4; 6 e^-0.5 = 3.64; 6 e^-1 = 2.2; 1.34; 0.81; 0.49; then 0.30 -> 0 + 4
     assert found == [4, 6, 4, 2, 1, 1, 0, 4]
-    endless = LevelTraces(1, spiking_for(update="error"), Trace(3, 4, "nearest"), None)
+    endless = LevelTraces(1, spiking_for(update="error"), TraceLevels(3, 4, "nearest"), None)
     for most in (4, 7, 7):
         endless.tick([0])
         assert 4 * endless.x[0] == most
@@ -304,7 +304,7 @@ def test_a_trace_by_hand():
 
 def test_a_trace_is_unbiased_when_it_is_rounded_stochastically():
     rng, spiking = np.random.default_rng(0), spiking_for(update="error", tau_pre_ms=3.0)
-    traces = LevelTraces(4000, spiking, Trace(7, 8), lambda i: rng.random())
+    traces = LevelTraces(4000, spiking, TraceLevels(7, 8), lambda i: rng.random())
     traces.tick(list(range(4000)))
     traces.tick([])
     exact = 8 * math.exp(-1 / 3)
