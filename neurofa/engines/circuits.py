@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import circuit as columns
-from ..kernels.circuit import Circuit as Tables
+from ..kernels.circuit import Tables
 from ..rules import Integers
 from ..spec import Neuron, PostFactor
 from ..spec.errors import InputError, require, require_kind, require_number

@@ -19,10 +19,10 @@ POSTS = {"membrane_window": 1, "current_window": 2, "surrogate": 3}
 NO_POST, MEMBRANE, CURRENT, SURROGATE, ONE = range(5)
 STATIC, AT_SPIKE, AT_ERROR, AT_EPOCH = range(4)
 
-# columns of Circuit.populations
+# columns of Tables.populations
 FIRST, SIZE, MODEL, EXTERNAL, SUBTRACT, REFRACTORY, ADAPTS, POST, SLEEPS, INTEGER, ABOVE, WRAPS = range(12)
 POPULATION_COLUMNS = 12
-# columns of Circuit.reals
+# columns of Tables.reals
 (
     D_M,
     D_S,
@@ -44,7 +44,7 @@ POPULATION_COLUMNS = 12
     I_END,
 ) = range(18)
 REAL_COLUMNS = 18
-# columns of Circuit.projections; PTR_AT is -1 where the projection is all-to-all
+# columns of Tables.projections; PTR_AT is -1 where the projection is all-to-all
 PRE, TARGET, W_AT, PTR_AT, INDEX_AT, DELAY, PLASTIC, TRACE_AT, SENDS_ALL = range(9)
 PROJECTION_COLUMNS = 9
 # columns of Cells.clock: ticks made before the population's last integration + 1, and whether it sleeps
@@ -54,8 +54,8 @@ FORWARD, FEEDBACK, UPDATE = range(3)
 BLOCK = 64  # neurons that are looked at together for spikes: the bits of a word
 
 
-class Circuit(NamedTuple):
-    """What is simulated. Reals are in the precision of the state."""
+class Tables(NamedTuple):
+    """A circuit in flat arrays. Reals are in the precision of the state."""
 
     populations: np.ndarray  # (P, POPULATION_COLUMNS) int64
     reals: np.ndarray  # (P, REAL_COLUMNS)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Circuit, deliver
+from .circuit import ASLEEP, FIRST, PLASTIC, SIZE, STATIC, UPDATED, Cells, Tables, deliver
 from .compiling import inline_kernel, source_kernel, tick_kernel
 from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
 class Learner(NamedTuple):
     """A network that can be shown samples."""
 
-    circuit: Circuit
+    circuit: Tables
     cells: Cells
     synapses: Synapses
     teaching: Teaching
