@@ -205,7 +205,8 @@ def train(
         constraints, as docs/hardware.md says.
     params
         Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`. Those that
-        another run left will do; the optimiser and the order of samples begin anew.
+        another run left will do; the optimiser and the order of samples begin anew. A B that follows from W must do so,
+        but for a pseudoinverse, which is used as it is until it is renewed.
     probe_every
         Updates between two probes; after each epoch if None, never if 0.
     augment
