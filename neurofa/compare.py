@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from math import nan
 from numbers import Integral
 from pathlib import Path
@@ -90,6 +92,50 @@ def compare(
     InputError
         Before anything runs, if a rule, the network, a mode and the data do not go together.
     """
+    rules, modes, seeds = _as_lists(model, rules, data, modes, seeds)
+    runs: list[Run] = []
+    table: list[dict[str, Any]] = []
+    diverged: dict[str, str] = {}
+    between: list[xarray.Dataset] = []
+    _, training, _, spiking = settings_for(model, rules[0])
+    precisions = {"rate": training.precision, "spiking": spiking.training.precision}
+    with compiled_beside({mode: precisions[mode] for mode in modes[1:] if mode in OWN_MODES}) as compiling:
+        for seed in seeds:
+            shown = data if isinstance(data, Data) else data(seed)
+            if not table:
+                _check_all(model, rules, modes, shown)
+            for mode, rule in product(modes, rules):
+                if mode in compiling:
+                    compiling.pop(mode).wait()
+                name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
+                folder = Path(out) / RUNS / name if out is not None else None
+                again = resume and folder is not None and (folder / CHECKPOINT).exists()
+                tell = None if progress is None else partial(progress, len(table), name)
+                try:
+                    run = train(model, rule, shown, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell)
+                except Diverged as error:  # the others may not
+                    diverged[name] = str(error)
+                    table.append(dict.fromkeys(COLUMNS, nan) | {"rule": rule.name, "mode": mode, "seed": seed})
+                    continue
+                runs.append(run)
+                table.append(_row(run))
+                if mode == "rate" and "spiking" in modes:
+                    between.append(_between_modes(model, rule, run, shown))
+    places: dict[str, list[Any]] = {"rule": [rule.name for rule in rules], "mode": modes, "seed": seeds}
+    comparison = Comparison(_joined(runs, between, places, model, shown), table, diverged)
+    if out is not None:
+        write(comparison, Path(out))
+    return comparison
+
+
+def _as_lists(
+    model: Model,
+    rules: Rule | Sequence[Rule],
+    data: Data | Callable[[int], Data],
+    modes: str | Sequence[str],
+    seeds: int | Sequence[int],
+) -> tuple[list[Rule], list[str], list[int]]:
+    """Rules, modes and seeds, once they are found to be what they should be."""
     require_kind("model", model, Model, hint="nf.load_model(NAME), or nf.Model(network, training)")
     rules = [rules] if isinstance(rules, Rule) else list(rules)
     for rule in rules:
@@ -114,43 +160,7 @@ def compare(
         require_mode(mode)
     for rule in rules:
         check(model.for_rule(rule)[0], rule)
-    runs: list[Run] = []
-    table: list[dict[str, Any]] = []
-    diverged: dict[str, str] = {}
-    between: list[xarray.Dataset] = []
-    _, training, _, spiking = settings_for(model, rules[0])
-    protocols = {"rate": training, "spiking": spiking.training}
-    with compiled_beside({m: protocols[m].precision for m in modes[1:] if m in OWN_MODES}) as compiling:
-        for seed in listed:
-            shown = data if isinstance(data, Data) else data(seed)
-            if not table:
-                _check_all(model, rules, modes, shown)
-            for mode in modes:
-                if mode in compiling:
-                    compiling.pop(mode).wait()
-                for rule in rules:
-                    name = f"{rule.name}-{mode}-{seed}".replace("/", "-")
-                    folder = Path(out) / RUNS / name if out is not None else None
-                    again = resume and folder is not None and (folder / CHECKPOINT).exists()
-                    finished = len(table)
-                    tell = (lambda p, n=finished, what=name: progress(n, what, p)) if progress else None
-                    try:
-                        run = train(
-                            model, rule, shown, mode, seed, epochs=epochs, out=folder, resume=again, progress=tell
-                        )
-                    except Diverged as error:  # the others may not
-                        diverged[name] = str(error)
-                        table.append(dict.fromkeys(COLUMNS, nan) | {"rule": rule.name, "mode": mode, "seed": seed})
-                    else:
-                        runs.append(run)
-                        table.append(_row(run))
-                        if mode == "rate" and "spiking" in modes:
-                            between.append(_between_modes(model, rule, run, shown))
-    places: dict[str, list[Any]] = {"rule": names, "mode": list(modes), "seed": listed}
-    comparison = Comparison(_joined(runs, between, places, model, shown), table, diverged)
-    if out is not None:
-        write(comparison, Path(out))
-    return comparison
+    return rules, modes, listed
 
 
 def _check_all(model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data) -> None:
