@@ -264,7 +264,7 @@ def best(rule: "nf.Rule", format_name: str, search: Search) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rules", default="dfa", help=f"names of rules, separated by commas (all: {RULES})")
+    parser.add_argument("--rules", default="dfa", help=f"names of rules, separated by commas (all: {','.join(RULES)})")
     parser.add_argument("--formats", default="int8_stochastic", help="float and names of profiles, separated by commas")
     parser.add_argument(
         "--trials", type=int, help="trials of each combination in all, earlier ones included (default 10)"

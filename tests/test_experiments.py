@@ -13,7 +13,7 @@ import pytest
 
 import neurofa as nf
 from neurofa.experiments import bundled_scripts, compare, finding, load_script, mean_of, where
-from neurofa.experiments.report import COLUMNS, judged, pictures_of, protocol, report
+from neurofa.experiments.report import COLUMNS, judged, protocol, report
 from neurofa.experiments.rows import compute_seconds, read_rows, thinned
 from neurofa.experiments.running import run_script
 from neurofa.experiments.scripts import MODES, Script, key
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     sys.exit(run_script(__file__))
 '''
 FIRST = ("rule", "seed", "epochs", "error", "seconds", "date", "cpu", "neurofa", "threads", "spec")
-OURS = [script for script in bundled_scripts() if script.shares]
+OURS = bundled_scripts()
 
 
 def toy(folder, *changes):
@@ -333,9 +333,9 @@ def test_thinning_keeps_the_first_and_the_last(count, points, places):
     assert thinned(count, points) == places
 
 
-def test_the_scripts_that_share_this_are_there():
-    assert {"frenkel_2021_table1", "frenkel_2021_figure3", "lillicrap_2016_xor"} <= {script.name for script in OURS}
-    assert {"neurofa_2026_hardware"} <= {script.name for script in bundled_scripts()} - {s.name for s in OURS}
+def test_the_scripts_are_there():
+    names = {"frenkel_2021_table1", "frenkel_2021_figure3", "lillicrap_2016_xor", "neurofa_2026_hardware"}
+    assert names <= {script.name for script in OURS}
 
 
 @pytest.mark.parametrize("script", OURS, ids=lambda script: script.name)
@@ -401,12 +401,12 @@ def test_a_script_that_is_not_ready_ends_in_one_line_and_keeps_its_rows(tmp_path
     assert run(path, "--seeds", "1")[0] == 0  # nothing is missing, so nothing is asked for
 
 
-def test_pictures_of_a_page_are_found_from_another_folder(tmp_path):
-    page = tmp_path / "experiments" / "results" / "a.md"
-    page.parent.mkdir(parents=True)
-    page.write_text("# A\n\nSee ![inline](no.png) here.\n\n![title](../../docs/figures/a.png)\n![other](b.png)\n")
-    found = pictures_of(page, tmp_path / "docs")
-    assert found == ["![title](figures/a.png)", "", "![other](../experiments/results/b.png)", ""]
+def test_a_table_of_a_scripts_own_stands_on_its_page(tmp_path):
+    own = "def table(rows):\n    return f'| {len(rows)} rows |\\n| --- |'\n\ndef draw("
+    path = toy(tmp_path, ("def draw(", own))
+    run(path, "--seeds", "1")
+    page = (tmp_path / "results" / "nobody_2026_table1.md").read_text()
+    assert "\n\n| 2 rows |\n| --- |\n\n![" in page
 
 
 def test_verdicts_are_on_the_rows_of_one_protocol(tmp_path):

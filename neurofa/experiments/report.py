@@ -1,7 +1,6 @@
 """What experiments leave: rows, verdicts and a figure each, the scoreboard of all, the gallery."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,13 +74,14 @@ def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str 
 
 
 def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str) -> str:
-    """One experiment in Markdown: what it is, how it was made, its verdicts and its figure."""
+    """One experiment in Markdown: what it is, how it was made, its verdicts, a table of its own, its figure."""
     dates = sorted({str(row["date"]) for row in rows})
+    own = [script.module.table(rows), ""] if hasattr(script.module, "table") else []
     lines = [
         f"# {script.title}", "", f"Made by `{command}`. Protocol: {words}.",
         f"Machine: {'; '.join(sorted({str(row['cpu']) for row in rows}))}, one thread a job, "
         f"{duration(compute_seconds(rows))} of compute. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
-        f"neurofa {rows[0]['neurofa']}.", "", _body(script), "", WITHIN, "", *_table(verdicts), "",
+        f"neurofa {rows[0]['neurofa']}.", "", _body(script), "", WITHIN, "", *_table(verdicts), "", *own,
         f"![{script.title}]({script.name}.png)", "",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -116,19 +116,6 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
     for script in bundled_scripts():
         page = results / f"{script.name}.md"
         link = os.path.relpath(page, scoreboard.parent)
-        if not script.shares:
-            if page.is_file():
-                summary.append(f"| [{script.title}]({link}) | see its page | | | |")
-                sections += [
-                    f"## {script.title}",
-                    "",
-                    f"`neurofa experiments run {script.name}`; [its page]({link}).",
-                    "",
-                ]
-                shown = pictures_of(page, gallery.parent)
-                if shown:
-                    pictures += [f"## {script.title}", "", f"`neurofa experiments run {script.name}`", "", *shown]
-            continue
         stored = read_rows(results / f"{script.name}.csv")
         rows = reusable(script, stored, __version__)
         if len(rows) < len(stored):
@@ -155,13 +142,6 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
         "\n".join(["# Gallery", "", "Figures of the experiments, each with the command that made it.", "", *pictures]),
     )
     return notes
-
-
-def pictures_of(page: Path, folder: Path) -> list[str]:
-    """The pictures of a page in Markdown, as a page in another folder shows them."""
-    found = re.findall(r"^!\[(.*)\]\((.*)\)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    lines = ((title, os.path.relpath(page.parent / target, folder)) for title, target in found)
-    return [line for title, target in lines for line in (f"![{title}]({target})", "")]
 
 
 def _counts(verdicts: Sequence[Verdict]) -> list[str]:

@@ -54,11 +54,6 @@ class Script:
         """The docstring's first line."""
         return self.doc.partition("\n")[0].rstrip(".")
 
-    @property
-    def shares(self) -> bool:
-        """Whether it is made of the functions that `run_script` calls, or does all by itself."""
-        return set(FUNCTIONS) <= {node.name for node in self.source.body if isinstance(node, ast.FunctionDef)}
-
     @cached_property
     def paper(self) -> dict[str, Any]:
         """The paper's values."""
