@@ -87,7 +87,7 @@ def _show_profile(name: str) -> None:
 
 def _show_placement(name: str, model: str, rule: str | None) -> None:
     """Whether a model, or a run's network, fits a chip, where its populations go, and what they cost."""
-    from .exchange.exporting import checkpoint_of, is_run, of_checkpoint, operations_of
+    from .exchange.exporting import checkpoint_of, counted_operations, is_run, of_checkpoint
     from .hardware import constrain, costs, costs_table, fit, load_profile
     from .io.checkpoint import load_checkpoint
     from .io.config import load_model
@@ -101,7 +101,8 @@ def _show_placement(name: str, model: str, rule: str | None) -> None:
         require(rule is None, "a run knows its rule; leave --rule out")
         checkpoint = checkpoint_of(model)
         arrays, metadata = load_checkpoint(checkpoint)
-        source, counted = of_checkpoint(checkpoint, arrays, metadata), operations_of(arrays)
+        source, found = of_checkpoint(checkpoint, arrays, metadata), counted_operations(arrays)
+        counted = None if found is None else found[0] / found[1]
         network, spiking, own = source.network, source.spiking, source.rule
         rule, missing = own.name or "its rule", "this run counted none, as runs in mode spiking do"
         if chip.learning.on_chip and source.hardware != chip:

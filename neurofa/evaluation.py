@@ -11,7 +11,7 @@ from .arguments import as_batch, as_hardware, require_kinds, require_mode, requi
 from .engines import new_engine
 from .engines.base import Engine, macs_per_sample
 from .engines.rate import EVALUATION_BATCH
-from .exchange.exporting import checkpoint_of, of_checkpoint, operations_of
+from .exchange.exporting import checkpoint_of, counted_operations, of_checkpoint
 from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
@@ -172,9 +172,9 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     error, seconds = averaged(history, metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
     if metadata.get("untrained_error") is not None:
         error = float(metadata["untrained_error"])
-    counted = operations_of(arrays)
-    uncounted = macs_per_sample(source.plan) if metadata["mode"] == "rate" else math.nan
-    synops = float(uncounted if counted is None else counted.sum())
+    synops = float(macs_per_sample(source.plan)) if metadata["mode"] == "rate" else math.nan
+    if (counted := counted_operations(arrays)) is not None:
+        synops = float(counted[0].sum() / counted[1])
     hardware = source.hardware.label if source.hardware else ""
     attributes = {
         "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],

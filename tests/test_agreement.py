@@ -123,7 +123,7 @@ def test_bad_input_is_named_in_one_line():
         "layers.1.W is missing": (network, rule, {k: v for k, v in params.items() if k != "layers.1.W"}, x, y),
         "inputs go from -0.99": (network, rule, params, x - 1, y),
         "30 samples and y has 29": (network, rule, params, x, y[1:]),
-        "0 samples": (network, rule, params, x[:0], y[:0]),
+        "no samples": (network, rule, params, x[:0], y[:0]),
     }
     for message, arguments in cases.items():
         with pytest.raises(InputError, match=message) as caught:

@@ -125,13 +125,13 @@ def is_run(source: str | os.PathLike[str]) -> bool:
     return os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
 
 
-def operations_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Synaptic operations of a sample (forward, feedback, update) that a run counted; None if it counted none.
+def counted_operations(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float] | None:
+    """Synaptic operations (forward, feedback, update) that a run counted, and samples; None if it counted none.
 
     `arrays` are those of its checkpoint.
     """
-    shown = arrays.get("engine.presented", np.zeros(1)).sum()
-    return np.asarray(arrays["engine.operations"] / shown) if shown and "engine.operations" in arrays else None
+    shown = float(arrays.get("engine.presented", np.zeros(1)).sum())
+    return (arrays["engine.operations"], shown) if shown and "engine.operations" in arrays else None
 
 
 def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | None, seed: int) -> Source:
