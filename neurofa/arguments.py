@@ -1,14 +1,14 @@
 """What the library is given, as it is used from then on; everything that is no such thing ends in a line."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .engines import MODES
 from .hardware import load_profile
-from .io.data import Data
+from .io.data import Data, as_array
 from .protocol import check_data
 from .rules import PRESETS
 from .spec import Hardware, Model, Network, Rule, Spiking
@@ -26,7 +26,7 @@ def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
     InputError
         If there are none, or they do not fit the network.
     """
-    x, y = np.atleast_1d(x), np.atleast_1d(y)
+    x, y = np.atleast_1d(as_array(x, "x")), np.atleast_1d(as_array(y, "y"))
     x = x[np.newaxis] if x.shape == (net.inputs,) and len(y) == 1 else x  # one sample
     require(len(x) > 0, "x has no samples; give at least one")
     require(len(x) == len(y), f"x has {len(x)} samples and y has {len(y)}; give one y for each x")
@@ -50,12 +50,15 @@ def require_mode(mode: str) -> None:
     require_choice("mode", mode, MODES)
 
 
-def require_kinds(net: object, rule: object, data: object = None) -> None:
+def require_kinds(net: object, rule: object) -> None:
     """Refuse names where the things themselves are needed, and say how to get them."""
     require(isinstance(net, Model | Network), f"net is {described(net)}; give nf.load_model(NAME), or an nf.Network")
     require_kind("rule", rule, Rule, hint="a preset such as nf.rules.DFA, or an nf.Rule")
-    if data is not None:
-        require_kind("data", data, Data, hint="nf.load_data(NAME), or an nf.Data")
+
+
+def require_data(data: object) -> None:
+    """Refuse names where data are needed, and say how to get them."""
+    require_kind("data", data, Data, hint="nf.load_data(NAME), or an nf.Data")
 
 
 def require_spikes(mode: str, spiking: Spiking | None) -> None:
@@ -98,5 +101,7 @@ def require_known_rules(model: Model, rule: Rule) -> None:
 
 def as_augmentation(given: "str | tuple[str, ...] | Augmenter") -> "tuple[str, ...] | Augmenter":
     """Names of augmentations, of which a single one may stand alone, or a function."""
-    require_kind("augment", given, str | Sequence | Callable, hint="names, or a function")  # type: ignore[arg-type]
-    return (given,) if isinstance(given, str) else given
+    names = (given,) if isinstance(given, str) else given
+    if callable(names) or (isinstance(names, Sequence) and all(isinstance(name, str) for name in names)):
+        return names
+    raise InputError(f"augment is {described(given)}; give names, or a function")

@@ -1,6 +1,7 @@
 """The commands that train: one model by one rule, and several rules compared."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +69,12 @@ def train(
     folder = out or Path("neurofa-runs") / "-".join([*parts, kind, str(seed)])
     loaded = load_data(described.data, seed=seed)
     _check_folder(folder, CHECKPOINT, resume, overwrite)
+    begun: list[bool] = []
+
+    def show(p: "Progress") -> None:
+        begun.append(True)
+        reporter.show(p.fraction, _status(rule, p, loaded.task))
+
     if as_hardware(hardware, mode) and mode == "rate":
         typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
     try:
@@ -75,12 +82,13 @@ def train(
             run = run_training(
                 described, learning, loaded, mode, seed, hardware=hardware,
                 epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
-                brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
+                brian_target=target, progress=show,
             )  # fmt: skip
     except KeyboardInterrupt:
-        if (folder / CHECKPOINT).exists():
+        if begun and (folder / CHECKPOINT).exists():  # and not that of a run which was to be overwritten
             KEPT.append(RESUMABLE)
-            _leave_history(folder, rule)
+            with suppress(InputError):
+                _leave_history(folder, rule)
         raise
     write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)

@@ -137,14 +137,14 @@ def _as_lists(
 ) -> tuple[list[Rule], list[str], list[int]]:
     """Rules, modes and seeds, once they are found to be what they should be."""
     require_kind("model", model, Model, hint="nf.load_model(NAME), or nf.Model(network, training)")
-    rules = [rules] if isinstance(rules, Rule) else list(rules)
+    rules = [rules] if isinstance(rules, Rule) else list(rules) if isinstance(rules, Iterable) else [rules]
     for rule in rules:
         require_kinds(model, rule)
     require(
         isinstance(data, Data) or callable(data),
         f"data is {described(data)}; give nf.load_data(NAME), an nf.Data, or a function that gives those for a seed",
     )
-    modes = [modes] if isinstance(modes, str) else list(modes)
+    modes = list(modes) if isinstance(modes, Iterable) and not isinstance(modes, str) else [modes]
     several = range(seeds) if isinstance(seeds, Integral) else seeds
     listed = list(several) if isinstance(several, Iterable) else [several]
     whole = all(isinstance(seed, Integral) for seed in listed)
@@ -152,12 +152,12 @@ def _as_lists(
     names = [rule.name for rule in rules]
     require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
     require(len(rules) > 0 and len(listed) > 0, "there is nothing to compare; give at least one rule and one seed")
+    for mode in modes:
+        require_mode(mode)
     require(
         len(modes) > 0 and len(set(modes)) == len(modes),
         f"modes are {', '.join(modes) or 'none'}; name each of {', '.join(MODES)} at most once, and at least one",
     )
-    for mode in modes:
-        require_mode(mode)
     for rule in rules:
         check(model.for_rule(rule)[0], rule)
     return rules, modes, listed

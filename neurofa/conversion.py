@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .analysis.modes import ActivityAgreement, activity_correlation
-from .arguments import require_kinds
+from .arguments import require_data, require_kinds
 from .engines.rate import EVALUATION_BATCH, RateEngine
 from .engines.spiking import SpikingEngine
 from .io.data import ROWS, Data
@@ -311,7 +311,8 @@ def convert(
     InputError
         As `normalised`, and for neurons or an encoder whose rate is not their input.
     """
-    require_kinds(net, BP, data)
+    require_kinds(net, BP)
+    require_data(data)
     network = net.network if isinstance(net, Model) else net
     check_convertible(network)
     check_data(network, data)

@@ -15,6 +15,7 @@ from .exchange.exporting import checkpoint_of, counted_operations, of_checkpoint
 from .hardware import constrain
 from .history import History
 from .io.checkpoint import load_checkpoint
+from .io.data import as_array
 from .rules import BP, freeze, without_feedback
 from .run import Run, averaged, final_note
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
@@ -107,6 +108,8 @@ def predict(
 ) -> np.ndarray:
     """Outputs of a network for samples; `neurofa.observe` has the spikes one by one.
 
+    In spiking mode it takes some 20 bytes of memory for each sample and neuron.
+
     Parameters
     ----------
     net, rule, params, mode, seed, spiking, hardware
@@ -119,7 +122,8 @@ def predict(
     numpy.ndarray
         Activities of the output layer, (n_samples, n_outputs); in spiking mode the number of spikes over that of an
         input of 1. The class is that of the largest; of a single output it is 1 where the output is above the middle of
-        the network's targets. (Between outputs with as many spikes `evaluate` decides by their membranes.)
+        the network's targets, in spiking mode of `Spiking.target_activity`. (Between outputs with as many spikes
+        `evaluate` decides by their membranes.)
 
     Raises
     ------
@@ -128,7 +132,7 @@ def predict(
     """
     require_own(mode)
     engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
-    x = np.atleast_2d(x)
+    x = np.atleast_2d(as_array(x, "x"))
     n_out = network.layers[-1].units
     y = np.zeros(len(x), np.int64) if network.task == "classification" else np.zeros((len(x), n_out), np.float32)
     x, y = as_batch(network, x, y)

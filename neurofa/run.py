@@ -12,6 +12,7 @@ from .arguments import (
     as_augmentation,
     as_batch,
     as_hardware,
+    require_data,
     require_kinds,
     require_known_rules,
     require_mode,
@@ -206,7 +207,7 @@ def train(
     params
         Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`. Those that
         another run left will do; the optimiser and the order of samples begin anew. A B that follows from W must do so,
-        but for a pseudoinverse, which is used as it is until it is renewed.
+        but for what is computed anew from several W, or as a pseudoinverse: it is used as it is until it is renewed.
     probe_every
         Updates between two probes; after each epoch if None, never if 0.
     augment
@@ -248,7 +249,8 @@ def train(
         If parameters or loss leave the finite numbers.
     """
     require_mode(mode)
-    require_kinds(net, rule, data)
+    require_kinds(net, rule)
+    require_data(data)
     require_kind("training", training, Training, optional=True)
     require_spikes(mode, spiking)
     require_kind("out", out, str | os.PathLike, optional=True, hint="a folder")

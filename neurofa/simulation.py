@@ -1,6 +1,7 @@
 """Circuits of spiking neurons, run for as long as one likes: the library behind the learning networks."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import numpy as np
 
@@ -115,9 +116,10 @@ class Simulation:
         """
         require_number("duration_ms", duration_ms)
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
+        asked = duration_ms / self.circuit.dt_ms
+        require(asked <= MOST_TICKS, f"duration_ms {duration_ms:g} is {asked:.3g} ticks; run in pieces of a billion")
         n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
-        require(n_ticks <= MOST_TICKS, f"duration_ms {duration_ms:g} is {n_ticks:,} ticks; run in pieces of a billion")
         require_kind("events", events, Mapping, optional=True, hint="(ticks, units) by population")
         given, log = self._events(events or {}, n_ticks), self._log(recorder)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
@@ -159,7 +161,8 @@ class Simulation:
         """Events of all external populations, by tick."""
         ticks, units, places = [], [], []
         for name, pair in events.items():
-            fits = isinstance(pair, tuple | list) and len(pair) == 2 and all(np.ndim(part) == 1 for part in pair)
+            fits = isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2
+            fits = fits and not any(isinstance(part, Integral) for part in pair)
             require(fits, f"events of {name!r} must be two rows of whole numbers of one length: ticks and units")
             when, which = pair
             require_choice(

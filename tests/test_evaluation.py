@@ -193,6 +193,9 @@ RENEWED = {
         )
         for magnitude in ("fixed_random", "batchwise_random", "scaled") for route in ("sequential", "direct")
     },
+    "transpose through two layers": (
+        nf.Rule("error", "direct", "transpose", name="own"), FEEDBACK_LEVELS
+    ),
 }  # fmt: skip
 
 
@@ -246,3 +249,17 @@ def test_messages_name_what_was_given():
     ):
         with pytest.raises(nf.InputError, match=message):
             call()
+
+
+@pytest.mark.parametrize("case", ["on levels", "scaled, direct", "transpose through two layers"])
+def test_feedback_follows_weights_that_are_put_on_levels(case):
+    """B that a run in full precision left is that of W as it was, and not of W on a chip."""
+    rule, _ = RENEWED[case]
+    network, weights = nf.Network.dense((10, 9, 8, 4)), nf.Hardware("mine", weights=nf.hardware.Levels(-8, 7))
+    how = {"training": protocol(epochs=2, batch_size=8), "probe_every": 0}
+    full = nf.train(network, rule, data_for(network, 40), seed=1, **how)
+    for options in ({"params": full.params}, {"params": nf.rules.without_feedback(full.params)}):
+        stored = nf.train(network, rule, data_for(network, 40), hardware=weights, epochs=0, **options, **how)
+        for route in nf.lower(network, rule, params=stored.params).feedback:
+            B = nf.rules.derive(rule.feedback_source, stored.params, route.source, route.layer, route.basis)
+            np.testing.assert_allclose(stored.params[f"layers.{route.layer}.B"], B, rtol=1e-5, atol=1e-7)

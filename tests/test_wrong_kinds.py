@@ -88,18 +88,30 @@ WRONG = {
     "events without names": (lambda: nf.Simulation(CIRCUIT).run(5, [1]), "events is"),
     "events without units": (lambda: nf.Simulation(CIRCUIT).run(5, {"in": [1, 2]}), "ticks and units"),
     "a run of years": (lambda: nf.Simulation(CIRCUIT).run(1e13), "run in pieces"),
+    "a run of ages": (lambda: nf.Simulation(CIRCUIT).run(1e300), "1e\\+300 is 1e\\+300 ticks; run in pieces"),
+    "initial membranes in words": (lambda: nf.Population("c", 2, nf.Neuron(), v_init="a"), "v_init must be"),
+    "no row of pointers": (lambda: nf.Simulation(circuit_with(nf.Sparse(3, [0], [1.0]))), "indptr has shape"),
+    "refractory period in words": (lambda: nf.Neuron(refractory_ms="a"), "refractory_ms is 'a'"),
+    "window in words": (lambda: nf.PostFactor(low="a"), "low is 'a'"),
+    "length of a tick of a graph": (lambda: nf.exchange.import_nir("g.nir", "a"), "dt_ms is 'a'|no file"),
     "unsigned pointers that descend": (
         lambda: nf.Simulation(
             circuit_with(nf.Sparse(np.array([0, 2_000_000, 2], np.uint64), np.array([0, 1]), np.ones(2)))
         ), "do not fit together"
     ),
     # data
+    "no data": (lambda: nf.train(MODEL, DFA, None), "data is None; give nf.load_data"),
+    "ragged samples": (lambda: nf.predict(MODEL, DFA, PARAMS, [[1, 2], [3]]), "x has rows of different lengths"),
+    "ragged samples, evaluated": (
+        lambda: nf.evaluate(MODEL, DFA, PARAMS, [[1, 2], [3]], [0, 1]), "x has rows of different lengths"
+    ),
     "ragged rows": (lambda: nf.Data([[1, 2], [3]], Y[:2], X, Y), "x_train.*rows of different lengths"),
     "classes by a fraction": (lambda: nf.Data(X, Y, X, Y, n_outputs=3.7), "n_outputs is 3.7"),
     "classes in words": (lambda: nf.Data(X, Y, X, Y, n_outputs="3"), "n_outputs is '3'"),
     "a long value": (lambda: nf.train(MODEL, DFA, (X, Y)), "data is of type tuple; give nf.load_data"),
     # what a run is given
     "progress": (lambda: nf.train(MODEL, DFA, DATA, progress=3), "progress is 3; give a function"),
+    "a list of augmentations": (lambda: nf.train(MODEL, DFA, DATA, augment=[3]), "augment is"),
     "augmentation": (lambda: nf.train(MODEL, DFA, DATA, augment=3), "augment is 3"),
     "folder": (lambda: nf.train(MODEL, DFA, DATA, out=3), "out is 3; give a folder"),
     "seed beyond 64 bits": (lambda: nf.train(MODEL, DFA, DATA, seed=2**63), "below 2\\^63"),
@@ -107,6 +119,9 @@ WRONG = {
     "the same seed twice": (lambda: compare(MODEL, [DFA], DATA, seeds=[0, 0]), "seeds are"),
     "a fraction of a seed": (lambda: compare(MODEL, [DFA], DATA, seeds=1.5), "seeds are"),
     "rules by name": (lambda: compare(MODEL, ["bp"], DATA), "rule is 'bp'"),
+    "no rules": (lambda: compare(MODEL, 3, DATA), "rule is 3"),
+    "no modes": (lambda: compare(MODEL, [DFA], DATA, modes=None), "mode None is unknown"),
+    "modes by number": (lambda: compare(MODEL, [DFA], DATA, modes=[1, 2]), "mode 1 is unknown"),
     "model by name": (lambda: compare("digits", [DFA], DATA), "model is 'digits'"),
     "data by name": (lambda: compare(MODEL, [DFA], "digits"), "data is 'digits'"),
     # plots
@@ -114,6 +129,7 @@ WRONG = {
     "a run as a history": (lambda: nf.plot.learning_curves(axes(), {"a": run()}), "history 'a' is .*run.history"),
     # networks
     "a field that no layer has": (lambda: nf.Network.dense((20, 3), foo=1), "'foo'"),
+    "the activation of all layers": (lambda: nf.Network.dense((20, 3), activation="tanh"), "'activation'"),
     "an activation of no layer": (lambda: nf.Network.dense((20, 3), hidden="rlu"), "'rlu'.*did you mean 'relu'"),
     "part of a composed rule": (lambda: nf.rules.named("error/direct"), "SIGNAL/ROUTE/FEEDBACK"),
 }  # fmt: skip
@@ -131,6 +147,7 @@ def test_wrong_kinds(case):
 def test_what_is_of_the_right_kind_though_not_the_usual_one():
     assert nf.Network.dense(np.array([6, 5, 3])).sizes == nf.Network.dense([6, 5, 3]).sizes == NET.sizes
     assert nf.Circuit(CELL).populations == (CELL,)
+    assert len(nf.Simulation(CIRCUIT).run(5.0, {"in": np.array([[1, 2], [0, 1]])}).spikes) == 0
     assert nf.Spiking(sample_ms=np.float32(20)).ticks == 20
     assert compare(MODEL, DFA, DATA, modes="rate", seeds=np.int64(1), epochs=0).table[0]["rule"] == "dfa"
     assert nf.Data(X, Y, X, Y, image_shape=(1, 2, 3)).image_shape == (1, 2, 3)

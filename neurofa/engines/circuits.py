@@ -76,9 +76,10 @@ class Population:
         require_number(f"population {self.name!r} drive", self.drive)
         require(math.isfinite(self.drive), f"population {self.name!r} has drive {self.drive}; it must be finite")
         if self.v_init is not None:
-            given = np.asarray(self.v_init, float)
+            given = np.asarray(self.v_init)
+            numbers = given.dtype.kind in "biuf" and given.shape in ((), (self.size,))
             require(
-                given.shape in ((), (self.size,)) and bool(np.isfinite(given).all()),
+                numbers and bool(np.isfinite(given).all()),
                 f"population {self.name!r}: v_init must be a finite number, or one for each of its {self.size} neurons",
             )
 
@@ -275,6 +276,8 @@ def as_sparse(connection: Connection, shape: tuple[int, int]) -> Sparse | None:
         require(dense.shape == shape, f"{who} has weights of shape {dense.shape}; its populations need {shape}")
         return None
     indptr, indices, weights = np.asarray(given.indptr), np.asarray(given.indices), given.weights
+    for name, array in (("indptr", indptr), ("indices", indices), ("weights", np.asarray(weights))):
+        require(array.ndim == 1, f"{who}: {name} has shape {array.shape}; give a row")
     for name, array in (("indptr", indptr), ("indices", indices)):
         require(array.dtype.kind in "iu" or not array.size, f"{who}: {name} are of type {array.dtype}; give integers")
     fits = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(weights)

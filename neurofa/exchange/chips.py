@@ -25,7 +25,7 @@ KEY = re.compile(r"layers\.(\d+)\.([WbB])")
 DIGITS = {"float32": 9, "float64": 17}  # after which the same number is read
 DAMAGE = (  # what tables and an index that are not as they were written raise
     *(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError),
-    *(OverflowError, MemoryError, csv.Error),
+    *(OverflowError, MemoryError, RecursionError, csv.Error),
 )
 Grids = Mapping[str, tuple[float, int]]
 

@@ -71,7 +71,9 @@ def constrain(
     feedback: list[Grid | None] = [None] * plan.n_layers
     for route in plan.feedback:
         key = f"layers.{route.layer}.B"
-        if route.follow == "derived" and route.feedback is not None and key not in given:
+        path = (f"layers.{layer}.W" for layer in range(route.layer + 1, route.source + 1))
+        stays = key in given and all(np.array_equal(params[W], plan.params[W]) for W in path)  # W was on levels
+        if route.follow == "derived" and route.feedback is not None and not stays:
             params[key] = derive(route.feedback, params, route.source, route.layer, route.basis).astype(plan.dtype)
             draws[key] = None
         if hardware.feedback is not None and route.follow != "transpose":

@@ -100,7 +100,7 @@ class Data:
 
     def _set_inputs(self, part: str) -> None:
         what = f"x_{part} of {self.name}"
-        values = _array(getattr(self, f"x_{part}"), what)
+        values = as_array(getattr(self, f"x_{part}"), what)
         require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
         if part == "validation" and values.size == 0:
             values = np.empty((0, self.features), np.float32)
@@ -134,7 +134,7 @@ class Data:
 
     def _set_targets(self, part: str) -> None:
         what, rows = f"y_{part} of {self.name}", len(getattr(self, f"x_{part}"))
-        values = _array(getattr(self, f"y_{part}"), what)
+        values = as_array(getattr(self, f"y_{part}"), what)
         require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
         if part == "validation" and values.size == 0:
             values = np.empty(0)
@@ -185,7 +185,8 @@ class Data:
         return targets
 
 
-def _array(values: object, what: str) -> np.ndarray:
+def as_array(values: object, what: str) -> np.ndarray:
+    """An array of what was given; refuses rows of different lengths."""
     try:
         return np.asarray(values)
     except ValueError:

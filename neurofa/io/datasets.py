@@ -242,8 +242,9 @@ def _read_npz(path: Path) -> Data:
     """The user's own data."""
     arrays = read_npz(path)
     note = ""
-    if all(arrays[key].dtype == np.uint8 for key in ("x_train", "x_test")) and arrays["x_train"].max(initial=0) > 1:
-        for key in set(arrays) & {"x_train", "x_test", "x_validation"}:
+    inputs = [key for key in arrays if key.startswith("x_")]
+    if all(arrays[key].dtype == np.uint8 for key in inputs) and arrays["x_train"].max(initial=0) > 1:
+        for key in inputs:
             arrays[key] = arrays[key] / np.float32(255)
         note = "pixels 0..255 were divided by 255"
     task = "regression" if arrays["y_train"].dtype.kind == "f" else "classification"

@@ -123,7 +123,7 @@ def environment() -> dict[str, str | int]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "processors": processors(),
-        "numba_threads": sys.modules["numba"].get_num_threads() if "numba" in sys.modules else 0,
+        "numba_threads": sys.modules["numba"].config.NUMBA_NUM_THREADS if "numba" in sys.modules else 0,
         "blas": library,
         "blas_threads": blas_threads,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

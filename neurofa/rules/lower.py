@@ -180,12 +180,13 @@ def lower(
             if basis is not None:
                 basis = seen_magnitudes(own, values, source, layer, basis)
                 B = derive(feedback, values, source, layer, basis)
-            if feedback.source == "pseudoinverse":  # of W as it was when B was renewed, and may be on a chip's levels
-                B = own
-            require(
-                bool(np.allclose(own, B, rtol=1e-3, atol=1e-3 * float(np.abs(B).max(initial=0)))),
-                f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the parameters",
-            )
+            if feedback.source == "pseudoinverse" or (follow == "transpose" and source > layer + 1):
+                B = own  # of W as it was when B was renewed, and may be on a chip's levels
+            near = np.allclose(own, B, rtol=1e-3, atol=1e-3 * float(np.abs(B).max(initial=0)))
+            if not near:
+                raise InputError(
+                    f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the parameters"
+                )
         if feedback.source == "perturbation" and rule.perturbation and rule.perturbation.estimator == "ridge":
             B = np.zeros_like(B)  # the regression has seen nothing yet
         if feedback.source == "random_nonnegative":

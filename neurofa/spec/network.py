@@ -271,7 +271,8 @@ class Network:
         if len(widths) < 2:
             raise InputError(f"sizes is {sizes!r}; give at least the input and the output width, as in (784, 500, 10)")
         for name in layer:
-            require_choice("field of a layer", name, [one.name for one in fields(Layer)])
+            known = [one.name for one in fields(Layer) if one.name not in ("units", "activation")]
+            require_choice("field of all layers", name, known)
         require_choice("layer activation", hidden, ACTIVATIONS)  # which may be that of no layer
         layers = [Layer(n, hidden, **layer) for n in widths[1:-1]]  # type: ignore[arg-type]
         last = Layer(widths[-1], output, **layer)  # type: ignore[arg-type]

@@ -77,7 +77,7 @@ class Neuron:
         require_choice("neuron reset", self.reset, RESETS)
         for name in ("tau_m_ms", "tau_syn_ms", "r", "tau_threshold_ms"):
             _positive(f"neuron {name}", getattr(self, name))
-        for name in ("v_leak", "v_threshold", "v_reset", "threshold_step"):
+        for name in ("v_leak", "v_threshold", "v_reset", "threshold_step", "refractory_ms"):
             _finite(f"neuron {name}", getattr(self, name))
         require(
             0 <= self.refractory_ms < math.inf,
@@ -170,6 +170,8 @@ class PostFactor:
 
     def __post_init__(self) -> None:
         require_choice("post factor", self.kind, POSTS)
+        for name in ("low", "high"):
+            require_number(f"post factor {name}", getattr(self, name))
         require(self.low < self.high, f"post factor window ({self.low}, {self.high}) is empty; low must be below high")
         _positive("post factor tau_ms", self.tau_ms)
         _positive("post factor slope", self.slope)

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, overload
 
-from .errors import require
+from .errors import require, require_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def require_dt(dt_ms: float) -> None:
     """Raise `InputError` unless a tick has a length."""
+    require_number("dt_ms", dt_ms)
     require(0 < dt_ms < math.inf, f"dt_ms is {dt_ms}; the length of a tick must be positive and finite")
 
 

@@ -32,6 +32,16 @@ def test_missed_aims_are_said(page):
     assert ("| 2.5 |" in page.spiking_section(rows)) == (float(rows[0]["ratio"]) >= 2.5)
 
 
+@pytest.mark.slow
+def test_training_beside_busy_programs_is_timed(page):
+    import busy
+
+    for wide in busy.MODELS.values():
+        with busy.busy(1):
+            assert 0 < busy.seconds(wide, "1000", epochs=1) < 600
+    del sys.modules["busy"]
+
+
 @pytest.mark.parametrize("name", ["rate", "spiking", "busy"])
 def test_benchmarks_have_help(name):
     done = subprocess.run([sys.executable, str(SCRIPTS / f"{name}.py"), "--help"], capture_output=True, text=True)

@@ -26,21 +26,21 @@ import neurofa as nf
 if {wide}:
     rng = np.random.default_rng(0)
     x, y = rng.random((12_000, 784), np.float32), rng.integers(10, size=12_000)
-    network = nf.Network.from_sizes([784, 500, 10])
-    run = nf.train(network, "dfa", nf.Data(x, y, x[:1000], y[:1000]), training=nf.Training(epochs=5, batch_size=60))
+    network, protocol = nf.Network.dense((784, 500, 10)), nf.Training(epochs={epochs}, batch_size=60)
+    run = nf.train(network, nf.rules.DFA, nf.Data(x, y, x[:1000], y[:1000], n_outputs=10), training=protocol)
 else:
-    run = nf.train("digits", "dfa", epochs=40)
+    run = nf.train(nf.load_model("digits"), nf.rules.DFA, nf.load_data("digits"), epochs=8 * {epochs})
 print(run.seconds)
 """
 MODELS = {"digits, 64-200-200-10": False, "784-500-10, batches of 60": True}
 
 
-def seconds(wide: bool, turns: str | None) -> float:
+def seconds(wide: bool, turns: str | None, epochs: int = 5) -> float:
     """Of a training in a process of its own."""
     variables = {key: value for key, value in os.environ.items() if key not in (*SETTINGS, "NUMBA_NUM_THREADS")}
     if turns:
         variables[SETTINGS[0]] = turns
-    command = [sys.executable, "-c", TRAINING.format(wide=wide)]
+    command = [sys.executable, "-c", TRAINING.format(wide=wide, epochs=epochs)]
     return float(subprocess.run(command, check=True, env=variables, capture_output=True, text=True).stdout)
 
 

@@ -441,6 +441,8 @@ def test_npz_with_a_validation_set(tmp_path):
     assert data.y_validation.tolist() == [2, 1, 0]
     assert data.x_validation.max() == 255  # since the other inputs are no bytes
     assert load_data(save(tmp_path / "b.npz", **rows, **few)).x_validation.max() == 1
+    grey = save(tmp_path / "c.npz", **few, x_validation=np.full((3, 3), 0.5), y_validation=rows["y_validation"])
+    assert load_data(grey).x_validation.max() == 0.5  # not all are bytes, so that none is divided
     assert "validation set of its own" in refused(tmp_path / "a.npz", validation=0.5)
 
 
