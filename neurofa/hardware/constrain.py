@@ -38,7 +38,8 @@ def constrain(
         Initial parameters are put on levels by stochastic rounding from its stream; None: each is rounded to the
         nearest level.
     given
-        Names of parameters that were not drawn, and go to the nearest level in any case.
+        Names of parameters that were not drawn, and go to the nearest level in any case. Feedback among them that is
+        computed from W is kept where that W is on its levels already.
 
     Returns
     -------
