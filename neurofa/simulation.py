@@ -161,18 +161,17 @@ class Simulation:
         """Events of all external populations, by tick."""
         ticks, units, places = [], [], []
         for name, pair in events.items():
-            fits = isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2
-            fits = fits and not any(isinstance(part, Integral) for part in pair)
-            require(fits, f"events of {name!r} must be two rows of whole numbers of one length: ticks and units")
+            external = [p.name for p in self.circuit.populations if p.neuron is None]
+            require_choice("population with events", name, external)
+            two_rows = f"events of {name!r} must be two rows of whole numbers of one length: ticks and units"
+            require(isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2, two_rows)
+            require(not any(isinstance(part, Integral) for part in pair), two_rows)
             when, which = pair
-            require_choice(
-                "population with events", name, [p.name for p in self.circuit.populations if p.neuron is None]
-            )
             when, which = (np.asarray(part, None if len(part) else np.int64) for part in (when, which))
             size, index = self.circuit.population(name).size, self.circuit.names.index(name)
             require(
                 when.shape == which.shape and when.ndim == 1 and when.dtype.kind in "iu" and which.dtype.kind in "iu",
-                f"events of {name!r} must be two rows of whole numbers of one length: ticks and units",
+                two_rows,
             )
             inside = not when.size or (
                 when.min() >= 0 and when.max() < n_ticks and which.min() >= 0 and which.max() < size
