@@ -13,7 +13,7 @@ import typer
 from . import cli_chips, cli_runs
 from .cli_bench import bench_app
 from .cli_experiments import experiments_app
-from .exits import BAD_INPUT, INTERRUPTED, KEPT, complain
+from .exits import BAD_INPUT, INTERRUPTED, KEPT, SIGNALS, complain
 from .spec.errors import InputError
 
 # typer has its own copy of click in some versions and click itself in others: these are the ones it raises
@@ -138,7 +138,9 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A name of `neurofa data
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit 0 on success, 2 on bad input, 130 on Ctrl-C."""
-    signal.signal(signal.SIGTERM, _terminate)
+    SIGNALS.clear()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _interrupt)
     interrupted: list[int] = []
     KEPT.clear()
     if arguments is None:
@@ -185,7 +187,8 @@ def _wording(error: Exception) -> str:
     return str(error.format_message()) if hasattr(error, "format_message") else str(error)
 
 
-def _terminate(signum: int, frame: object) -> None:
+def _interrupt(signum: int, frame: object) -> None:
+    SIGNALS.append(signum)
     raise KeyboardInterrupt
 
 

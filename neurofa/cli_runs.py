@@ -69,12 +69,8 @@ def train(
     folder = out or Path("neurofa-runs") / "-".join([*parts, kind, str(seed)])
     loaded = load_data(described.data, seed=seed)
     _check_folder(folder, CHECKPOINT, resume, overwrite)
-    begun: list[bool] = []
-
-    def show(p: "Progress") -> None:
-        begun.append(True)
-        reporter.show(p.fraction, _status(rule, p, loaded.task))
-
+    checkpoint = folder / CHECKPOINT
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
     if as_hardware(hardware, mode) and mode == "rate":
         typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
     try:
@@ -82,10 +78,11 @@ def train(
             run = run_training(
                 described, learning, loaded, mode, seed, hardware=hardware,
                 epochs=epochs, out=folder, resume=resume, overwrite=overwrite, threads=threads, probe_every=probe_every,
-                brian_target=target, progress=show,
+                brian_target=target, progress=lambda p: reporter.show(p.fraction, _status(rule, p, loaded.task)),
             )  # fmt: skip
     except KeyboardInterrupt:
-        if begun and (folder / CHECKPOINT).exists():  # and not that of a run which was to be overwritten
+        # and not that of a run which was to be overwritten
+        if checkpoint.exists() and (resume or checkpoint.stat().st_mtime_ns != before):
             KEPT.append(RESUMABLE)
             with suppress(InputError):
                 _leave_history(folder, rule)

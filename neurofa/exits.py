@@ -4,6 +4,8 @@ import sys
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 KEPT: list[str] = []  # what a command that is interrupted has saved, in words
+# signals that have come: what is raised for one is lost where it comes while another library ignores exceptions
+SIGNALS: list[int] = []
 RESUMABLE = "the work up to the last whole epoch is saved, --resume goes on"
 
 

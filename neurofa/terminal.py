@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from .exits import SIGNALS
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -29,6 +31,8 @@ class Reporter:
 
     def show(self, done: float, text: str) -> None:
         """Say that `done` of `total` is done, and what is going on."""
+        if SIGNALS:
+            raise KeyboardInterrupt
         if self.opening:
             print(self.opening, file=sys.stderr, flush=True)
             self.opening = ""

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -193,6 +195,10 @@ def test_a_run_is_not_overwritten_unless_told_to(small, tmp_path, capsys):
     assert read_results(tmp_path / "out" / "results.nc").attrs["rule"] == "drtp"
 
 
+def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
+
+
 def test_ctrl_c_exits_with_130_and_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
     def interrupt(self, done, text):
         if done > 0.5:
@@ -207,11 +213,36 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(small, tmp_path, capsys, mo
     assert recorded_epochs(tmp_path / "out") == 1
 
 
-def test_ctrl_c_before_anything_is_saved_promises_nothing(small, tmp_path, capsys, monkeypatch):
-    def interrupt(*arguments, **options):
-        raise KeyboardInterrupt
+def test_a_signal_whose_exception_is_lost_ends_the_run_at_the_next_progress(small, capsys, monkeypatch):
+    show, shown = terminal.Reporter.show, []
 
-    monkeypatch.setattr("neurofa.run.train", interrupt)
+    def lose(self, done, text):
+        shown.append(done)
+        if len(shown) == 2:
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1)
+        show(self, done, text)
+
+    monkeypatch.setattr(terminal.Reporter, "show", lose)
+    assert neurofa(*small) == 130
+    assert len(shown) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_an_interrupted_overwriting_does_not_promise_the_old_run(small, tmp_path, capsys, monkeypatch):
+    assert neurofa(*small) == 0
+    monkeypatch.setattr("neurofa.run.Trainer", interrupted)
+    capsys.readouterr()
+    assert neurofa(*small, "--overwrite") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
+    assert neurofa(*small, "--resume", "--epochs", 3) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert recorded_epochs(tmp_path / "out") == 2
+
+
+def test_ctrl_c_before_anything_is_saved_promises_nothing(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("neurofa.run.train", interrupted)
     assert neurofa(*small) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
 
@@ -356,6 +387,8 @@ print(json.dumps(seen))
 def test_training_imports_no_simulator_and_no_plots():
     code = """
 import sys
+import time
+from contextlib import suppress
 import numpy as np
 import neurofa as nf
 net, x = nf.Network.dense((4, 3, 2)), np.ones((4, 4))
@@ -369,6 +402,8 @@ print([name for name in ("brian2", "matplotlib", "sklearn", "xarray", "torch") i
 
 FRESH = """
 import sys
+import time
+from contextlib import suppress
 import numpy as np
 import neurofa as nf
 name, threads = sys.argv[1:]
