@@ -13,7 +13,8 @@ from scipy import sparse
 from ..engines.circuits import Circuit, Connection, Population
 from ..spec import InputError, Neuron
 from ..spec.errors import require_choice
-from ..spec.spiking import MAX_DELAY_TICKS, RESETS
+from ..spec.neurons import RESETS
+from ..spec.spiking import MAX_DELAY_TICKS
 from ..spec.ticks import nearest_ticks, require_dt
 from .nir_graphs import Graph, Signal, load_graph, loops
 from .nir_neurons import METHODS, Group, groups_of, memoryless

@@ -4,8 +4,9 @@ from .errors import InputError
 from .hardware import Energy, Hardware, Learning, Levels, Limits, Neurons, State, TraceLevels
 from .model import Model, Override, settings_for
 from .network import Init, Layer, Network
+from .neurons import Encoder, Homeostasis, Neuron, PostFactor
 from .rule import Feedback, Perturbation, Rule
-from .spiking import Encoder, Homeostasis, Neuron, PostFactor, Spiking
+from .spiking import Spiking
 from .training import DataSpec, Optimiser, Schedule, Training
 
 __all__ = [

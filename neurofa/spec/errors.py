@@ -1,5 +1,6 @@
 """The one exception for input that cannot be used, and helpers that word its messages."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -47,6 +48,19 @@ def require_number(what: str, value: object, *, optional: bool = False) -> None:
     fits = (isinstance(value, Real) and not isinstance(value, bool)) or (optional and value is None)
     if not fits:
         raise InputError(f"{what} is {described(value)}; give a number{', or None' if optional else ''}")
+
+
+def require_positive(what: str, value: float, *, infinite: bool = False) -> None:
+    """Raise `InputError` unless `value` is a positive number, and a finite one unless it may be `infinite`."""
+    require_number(what, value)
+    fits = value > 0 and (infinite or value < math.inf)
+    require(fits, f"{what} is {value}; it must be positive{'' if infinite else ' and finite'}")
+
+
+def require_finite(what: str, value: float) -> None:
+    """Raise `InputError` unless `value` is a finite number."""
+    require_number(what, value)
+    require(-math.inf < value < math.inf, f"{what} is {value}; it must be finite")
 
 
 def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: str = "") -> None:

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass, field
 
 from .errors import require, require_choice, require_kind, require_whole
+from .neurons import NEURONS, RESETS
 from .rule import STRICT
-from .spiking import MAX_DELAY_TICKS, MAX_TICKS, NEURONS, RESETS
+from .spiking import MAX_DELAY_TICKS, MAX_TICKS
 
 ROUNDINGS = ("nearest", "stochastic", "truncate")
 OVERFLOWS = ("saturate", "wrap")

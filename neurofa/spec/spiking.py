@@ -1,4 +1,4 @@
-"""How a network runs on spikes: neurons, encoder, errors as events, when synapses change.
+"""How a network runs on spikes: its parts, errors as events, when synapses change.
 
 What each field does in a tick is set down in docs/spiking.md, which is normative.
 """
@@ -7,208 +7,16 @@ import math
 from dataclasses import dataclass, field
 from numbers import Real
 
-from .errors import described, require, require_choice, require_kind, require_number
+from .errors import described, require, require_choice, require_kind, require_number, require_positive
+from .neurons import Encoder, Homeostasis, Neuron, PostFactor
 from .rule import STRICT
 from .ticks import nearest_ticks
 from .training import Optimiser, Training, by_layer, for_layers
 
-NEURONS = ("if", "lif", "cuba_lif")
-RESETS = ("subtract", "zero")
-ENCODERS = ("poisson", "regular", "latency")
-PHASES = ("fixed", "random")
-POSTS = ("membrane_window", "current_window", "surrogate")
 UPDATES = ("spike", "error")
 BASELINES = ("running", "clean")
 MAX_DELAY_TICKS = 255
 MAX_TICKS = 1_000_000
-
-
-def _positive(what: str, value: float, *, infinite: bool = False) -> None:
-    require_number(what, value)
-    fits = value > 0 and (infinite or value < math.inf)
-    require(fits, f"{what} is {value}; it must be positive{'' if infinite else ' and finite'}")
-
-
-def _finite(what: str, value: float) -> None:
-    require_number(what, value)
-    require(-math.inf < value < math.inf, f"{what} is {value}; it must be finite")
-
-
-@dataclass(frozen=True)
-class Neuron:
-    """A spiking neuron; names as in NIR, the unit in the name. Membrane and weights have one unit of the user's.
-
-    Parameters
-    ----------
-    model
-        ``if`` (no leak), ``lif`` (delta synapses) or ``cuba_lif`` (exponential synaptic current).
-    tau_m_ms
-        Membrane time constant, of ``lif`` and ``cuba_lif``.
-    tau_syn_ms
-        Synaptic time constant, of ``cuba_lif``.
-    r
-        Membrane resistance: what a unit of input does to the membrane.
-    v_leak, v_threshold, v_reset
-        Where the membrane decays to, where it spikes, and where ``reset = "zero"`` puts it.
-    reset
-        ``subtract`` (the threshold; nothing above it is lost) or ``zero`` (to `v_reset`).
-    refractory_ms
-        Time after a spike in which the membrane stays where the reset put it.
-    threshold_step, tau_threshold_ms
-        Adaptive threshold: what a spike adds to it, and how fast that decays.
-    """
-
-    model: str = "lif"
-    tau_m_ms: float = 20.0
-    tau_syn_ms: float = 5.0
-    r: float = 1.0
-    v_leak: float = 0.0
-    v_threshold: float = 1.0
-    v_reset: float = 0.0
-    reset: str = "subtract"
-    refractory_ms: float = 0.0
-    threshold_step: float = 0.0
-    tau_threshold_ms: float = 100.0
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        require_choice("neuron model", self.model, NEURONS)
-        require_choice("neuron reset", self.reset, RESETS)
-        for name in ("tau_m_ms", "tau_syn_ms", "r", "tau_threshold_ms"):
-            _positive(f"neuron {name}", getattr(self, name))
-        for name in ("v_leak", "v_threshold", "v_reset", "threshold_step", "refractory_ms"):
-            _finite(f"neuron {name}", getattr(self, name))
-        require(
-            0 <= self.refractory_ms < math.inf,
-            f"neuron refractory_ms is {self.refractory_ms}; it must be finite and not negative",
-        )
-        require(self.threshold_step >= 0, f"neuron threshold_step is {self.threshold_step}; it must be at least 0")
-        reset = self.v_reset if self.reset == "zero" else -math.inf
-        require(
-            reset < self.v_threshold,
-            f"neuron v_reset {self.v_reset} is not below v_threshold {self.v_threshold}; it would never stop spiking",
-        )
-        require(
-            self.reset != "subtract" or self.v_threshold > 0,
-            f"neuron v_threshold is {self.v_threshold}; reset 'subtract' needs a positive one, or use reset 'zero'",
-        )
-
-    def refractory_ticks(self, dt_ms: float) -> int:
-        """Ticks after a spike in which the neuron is silent: those that the refractory period reaches into.
-
-        Parameters
-        ----------
-        dt_ms
-            Length of a tick.
-        """
-        return math.ceil(self.refractory_ms / dt_ms - 1e-9)  # 0.9 / 0.3 is a little more than 3
-
-    def kappa(self, dt_ms: float) -> float:
-        """What a current of 1 at the start of a tick adds to the membrane in it, for r = 1, of ``cuba_lif``.
-
-        Parameters
-        ----------
-        dt_ms
-            Length of a tick.
-        """
-        # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
-        x = dt_ms * (self.tau_syn_ms - self.tau_m_ms) / (self.tau_m_ms * self.tau_syn_ms)
-        return dt_ms / self.tau_m_ms * math.exp(-dt_ms / self.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """How inputs in [0, 1] become events: ``poisson``, ``regular`` or ``latency``.
-
-    Parameters
-    ----------
-    kind
-        The encoder.
-    max_rate_hz
-        Rate of an input of 1; everywhere in the network, the rate that stands for an activity of 1.
-    phase
-        Of ``regular``: ``fixed`` (half a period for every input) or ``random`` (anew for each presentation).
-    """
-
-    kind: str = "regular"
-    max_rate_hz: float = 250.0
-    phase: str = "fixed"
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        require_choice("encoder", self.kind, ENCODERS)
-        require_choice("encoder phase", self.phase, PHASES)
-        _positive("encoder max_rate_hz", self.max_rate_hz)
-
-
-@dataclass(frozen=True)
-class PostFactor:
-    """The postsynaptic factor of hidden neurons: where a neuron would answer to a little more input.
-
-    Parameters
-    ----------
-    kind
-        ``membrane_window`` (1 while low < membrane < high), ``current_window`` (the same of the low-passed drive) or
-        ``surrogate`` ((1 + slope |v - threshold|)^-2).
-    low, high
-        Bounds of a window; of ``current_window`` in drive a tick.
-    tau_ms
-        Of the low-pass.
-    slope
-        Of ``surrogate``, per unit of the membrane.
-    """
-
-    kind: str = "current_window"
-    low: float = 0.0
-    high: float = math.inf
-    tau_ms: float = 20.0
-    slope: float = 1.0
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        require_choice("post factor", self.kind, POSTS)
-        for name in ("low", "high"):
-            require_number(f"post factor {name}", getattr(self, name))
-        require(self.low < self.high, f"post factor window ({self.low}, {self.high}) is empty; low must be below high")
-        _positive("post factor tau_ms", self.tau_ms)
-        _positive("post factor slope", self.slope)
-
-
-@dataclass(frozen=True)
-class Homeostasis:
-    """Hidden neurons of layers that learn lose bias while they fire more than a target, after each presentation.
-
-    Parameters
-    ----------
-    target_rate_hz
-        Mean rate up to which nothing is lost.
-    rate
-        Bias that is lost for each Hz above it, per presentation, in the unit of weights.
-    presentations
-        Time constant of the mean rate, which starts at 0, in presentations; at least 1.
-
-    Raises
-    ------
-    InputError
-        For values out of range.
-    """
-
-    target_rate_hz: float
-    rate: float = 1e-5
-    presentations: float = 100.0
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        _positive("homeostasis target_rate_hz", self.target_rate_hz)
-        _positive("homeostasis rate", self.rate)
-        require(
-            1 <= self.presentations < math.inf,
-            f"homeostasis presentations is {self.presentations}; it must be finite and at least 1",
-        )
 
 
 def _online() -> Training:
@@ -303,15 +111,15 @@ class Spiking:
         for name in ("baseline_rate", "transmission", "learning_starts_ms"):
             require_number(f"spiking {name}", getattr(self, name))
         for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
-            _positive(f"spiking {name}", getattr(self, name))
+            require_positive(f"spiking {name}", getattr(self, name))
         for name in ("tau_mod_ms", "tau_pre_ms"):
-            _positive(f"spiking {name}", getattr(self, name), infinite=True)
+            require_positive(f"spiking {name}", getattr(self, name), infinite=True)
         require_choice("spiking update", self.update, UPDATES)
         require_choice("spiking baseline", self.baseline, BASELINES)
         require(0 < self.baseline_rate <= 1, f"spiking baseline_rate is {self.baseline_rate}; it must be in (0, 1]")
         require(0 < self.transmission <= 1, f"spiking transmission is {self.transmission}; it must be in (0, 1]")
         if self.test_ms is not None:
-            _positive("spiking test_ms", self.test_ms)
+            require_positive("spiking test_ms", self.test_ms)
         require(
             self.peak <= 1,
             f"encoder max_rate_hz {self.encoder.max_rate_hz:g} is more than one spike in a tick of {self.dt_ms:g} ms; "
@@ -353,7 +161,7 @@ class Spiking:
             "spiking batches are presented side by side, each sample from rest; set reset_state, or batch_size = 1",
         )
         for delay in self.delay_ms if isinstance(self.delay_ms, tuple) else (self.delay_ms,):
-            _positive("spiking delay_ms", delay)
+            require_positive("spiking delay_ms", delay)
             ticks = self.in_ticks(delay)
             require(
                 1 <= ticks <= MAX_DELAY_TICKS,

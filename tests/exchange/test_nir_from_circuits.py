@@ -24,7 +24,7 @@ from neurofa.exchange import (
     write_circuit,
 )
 from neurofa.rules import DFA, Integers
-from neurofa.spec.spiking import RESETS
+from neurofa.spec.neurons import RESETS
 
 N_TICKS = 40
 NEURONS = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from neurofa.kernels.encoders import ENCODERS, LATENCY, POISSON, REGULAR, capacity, encode
-from neurofa.spec.spiking import ENCODERS as NAMES
+from neurofa.spec.neurons import ENCODERS as NAMES
 
 MASK = 2**64 - 1
 GUARD = 8  # elements behind the capacity, which no event may touch
