@@ -7,7 +7,8 @@ import numpy as np
 
 from .engines.circuits import Circuit, Connection, Population, Sparse, build, joined
 from .engines.states import new_cells, new_draw, new_synapses
-from .kernels.simulating import Events, Log, advance, offsets
+from .io.data import as_array
+from .kernels.simulating import Currents, Events, Log, advance, offsets
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
@@ -92,6 +93,8 @@ class Simulation:
         duration_ms: float,
         events: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]] | None = None,
         record: Record | Sequence[Record] = (),
+        *,
+        currents: Mapping[str, float | Sequence[float] | np.ndarray] | None = None,
     ) -> Recording:
         """Go on for a while.
 
@@ -103,6 +106,9 @@ class Simulation:
             For external populations: ticks (counted from the start of this run) and units.
         record
             What to record: one or several.
+        currents
+            For populations of neurons: what is added to their inputs in each tick, as `Population.drive` is. One
+            number, (size,) for each neuron, (ticks, 1) over time, or (ticks, size).
 
         Returns
         -------
@@ -111,8 +117,8 @@ class Simulation:
         Raises
         ------
         InputError
-            For events outside of the run or the population, and for records that name what is not there or take too
-            much memory.
+            For events outside of the run or the population, for currents of another shape or that are not finite, and
+            for records that name what is not there or take too much memory.
         """
         require_number("duration_ms", duration_ms)
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
@@ -121,10 +127,11 @@ class Simulation:
         n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
         require_kind("events", events, Mapping, optional=True, hint="(ticks, units) by population")
+        require_kind("currents", currents, Mapping, optional=True, hint="an array by population")
         given, log = self._events(events or {}, n_ticks), self._log(recorder)
+        injected = self._currents(currents or {}, n_ticks)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
-        ticks, units, k = [], [], 0
-        nothing, total = np.zeros(0, self.built.resting.dtype), 0
+        ticks, units, k, total = [], [], 0, 0
         while k < n_ticks:
             every = recorder.every
             stop = min(n_ticks, -(-k // every) * every + 1) if every else n_ticks  # the next tick that is recorded
@@ -133,8 +140,8 @@ class Simulation:
                 self.cells,
                 self.synapses,
                 given,
+                injected,
                 log,
-                nothing,
                 self.learning,
                 k,
                 stop,
@@ -188,6 +195,27 @@ class Simulation:
             require(offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once")
         return Events(ptr, place, which)
 
+    def _currents(self, currents: Mapping[str, float | Sequence[float] | np.ndarray], n_ticks: int) -> Currents:
+        """Currents of all populations that receive one, side by side."""
+        parts, units = [], []
+        for name, current in currents.items():
+            require_choice("population with a current", name, [p.name for p in self.circuit.populations if p.neuron])
+            size, values = self.circuit.population(name).size, np.atleast_2d(as_array(current, f"current of {name!r}"))
+            require(
+                values.dtype.kind in "iuf" and values.ndim == 2 and values.shape[0] in (1, n_ticks)
+                and values.shape[1] in (1, size),
+                f"current of {name!r} has shape {np.shape(current)} and type {values.dtype}; give a number, "
+                f"({size},) numbers for the neurons, ({n_ticks}, 1) for the ticks, or ({n_ticks}, {size})",
+            )  # fmt: skip
+            require(bool(np.isfinite(values).all()), f"current of {name!r} is NaN or infinite; give finite numbers")
+            parts.append(np.broadcast_to(values, (len(values), size)))
+            units.append(self.built.first[name] + np.arange(size))
+        rows = 0 if not parts else 1 if all(len(part) == 1 for part in parts) else n_ticks
+        whole = [np.zeros((rows, 0)), *(np.broadcast_to(part, (rows, part.shape[1])) for part in parts)]
+        places = np.array([self.circuit.names.index(name) for name in currents], np.int64)
+        values = np.concatenate(whole, axis=1, dtype=self.built.resting.dtype, casting="same_kind")
+        return Currents(values, joined(units, np.int64), places)
+
     def _log(self, recorder: Recorder) -> Log:
         wanted = np.array([name in recorder.spikes for name in self.circuit.names])
         room = sum(p.size for p, is_wanted in zip(self.circuit.populations, wanted, strict=True) if is_wanted)
@@ -215,7 +243,12 @@ class Simulation:
         for name in ("weights", "modulator") if self.learning else ():
             arrays[f"synapses.{name}"] = np.array(getattr(self.synapses, name))
         tables = self.built.tables  # whose units and connections the arrays are of
-        parts = {"populations": tables.populations, "projections": tables.projections, "reals": tables.reals}
+        parts = {
+            "populations": tables.populations,
+            "projections": tables.projections,
+            "reals": tables.reals,
+            "constant": tables.constant,
+        }
         arrays |= {f"circuit.{name}": table.copy() for name, table in parts.items()}
         return arrays | {"tick": np.array(self.tick)}
 

@@ -32,7 +32,7 @@ def circuits(draw):
                 size,
                 draw(neurons),
                 post=draw(posts),
-                drive=draw(st.sampled_from([0.0, 0.0, 0.0, 0.0371, -0.0512])),
+                drive=draw(st.sampled_from([0.0, 0.0, 0.0, 0.0371, -0.0512, rng.normal(0, 0.05, size)])),
                 v_init={"none": None, "one": rng.normal(0, 0.4), "each": rng.normal(0, 0.4, size)}[v_init],
             )
         )

@@ -177,7 +177,7 @@ class CircuitOutcome:
     update: int = 0
 
 
-def simulate_circuit(circuit, events, n_ticks, modulators=None):
+def simulate_circuit(circuit, events, n_ticks, modulators=None, currents=None):
     """Run a circuit from its initial state.
 
     Parameters
@@ -190,13 +190,15 @@ def simulate_circuit(circuit, events, n_ticks, modulators=None):
         How long.
     modulators
         By population, (size,) constant or (n_ticks, size): the third factor of plastic connections that end there.
+    currents
+        By population, whatever broadcasts to (n_ticks, size): added to the summed input of each tick.
 
     Returns
     -------
     CircuitOutcome
     """
     dt, outcome = circuit.dt_ms, CircuitOutcome()
-    neurons, wires, synapses, third = {}, {}, {}, {}
+    neurons, wires, synapses, third, injected = {}, {}, {}, {}, {}
     for p in circuit.populations:
         outcome.spikes[p.name] = []
         if p.neuron is not None:
@@ -204,6 +206,7 @@ def simulate_circuit(circuit, events, n_ticks, modulators=None):
             outcome.membranes[p.name] = np.zeros((n_ticks, p.size))
             outcome.posts[p.name] = np.zeros((n_ticks, p.size))
             M = (modulators or {}).get(p.name, np.zeros(p.size))
+            injected[p.name] = np.broadcast_to((currents or {}).get(p.name, 0.0), (n_ticks, p.size))
             third[p.name] = np.broadcast_to(np.asarray(M, dtype=np.float64), (n_ticks, p.size))
     names = []
     for c in circuit.connections:
@@ -229,7 +232,7 @@ def simulate_circuit(circuit, events, n_ticks, modulators=None):
                     outcome.forward += 1
         for p in circuit.populations:
             if p.neuron is not None:
-                neurons[p.name].integrate(summed[p.name] + p.drive)
+                neurons[p.name].integrate(summed[p.name] + p.drive + injected[p.name][t])
                 outcome.posts[p.name][t] = neurons[p.name].psi
         for name in neurons:
             for j in neurons[name].fire():

@@ -77,8 +77,21 @@ WRONG = {
         lambda: nf.observe(MODEL, DFA, PARAMS, X[:1], Y[:1], record=[("v", "layers.0")]), "a record is"
     ),
     "record of a simulation": (lambda: nf.Simulation(CIRCUIT).run(5, record="c"), "a record is 'c'"),
-    "drive by neuron": (lambda: nf.Population("c", 2, nf.Neuron(), drive=np.zeros(2)), "drive is .*give a number"),
-    "drive in words": (lambda: nf.Population("c", 2, nf.Neuron(), drive="a"), "drive is 'a'"),
+    "drives of other neurons": (lambda: nf.Population("c", 2, nf.Neuron(), drive=np.zeros(3)), "drive must be .*its 2"),
+    "drive in words": (lambda: nf.Population("c", 2, nf.Neuron(), drive="a"), "drive must be a finite number"),
+    "endless drive": (lambda: nf.Population("c", 2, nf.Neuron(), drive=np.inf), "drive must be a finite number"),
+    "current without a name": (lambda: nf.Simulation(CIRCUIT).run(5, currents=[1.0]), "currents is .*by population"),
+    "current of no population": (lambda: nf.Simulation(CIRCUIT).run(5, currents={"d": 1}), "'d' is unknown.*: c"),
+    "current of inputs": (lambda: nf.Simulation(CIRCUIT).run(5, currents={"in": 1}), "'in' is unknown.*: c"),
+    "current in words": (lambda: nf.Simulation(CIRCUIT).run(5, currents={"c": "a"}), "current of 'c' has shape"),
+    "currents of other neurons": (
+        lambda: nf.Simulation(CIRCUIT).run(5, currents={"c": np.zeros(5)}), r"\(2,\) numbers .* \(5, 1\) for the ticks"
+    ),
+    "currents of other ticks": (
+        lambda: nf.Simulation(CIRCUIT).run(5, currents={"c": np.zeros((4, 1))}), r"has shape \(4, 1\).*\(5, 2\)"
+    ),
+    "ragged currents": (lambda: nf.Simulation(CIRCUIT).run(5, currents={"c": [[1], [1, 2]]}), "of different lengths"),
+    "endless current": (lambda: nf.Simulation(CIRCUIT).run(5, currents={"c": np.nan}), "NaN or infinite"),
     "learning rate": (lambda: nf.Connection("in", "c", np.eye(2), learning_rate="a"), "learning_rate is 'a'"),
     "weights in words": (lambda: nf.Simulation(circuit_with(np.full((2, 2), "a"))), "weights of type"),
     "length of a tick": (lambda: nf.Circuit((INPUT,), dt_ms="x"), "dt_ms is 'x'"),

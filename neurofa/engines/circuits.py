@@ -51,7 +51,7 @@ class Population:
     post
         Post factor of its plastic synapses.
     drive
-        Added to the input of every neuron in every tick.
+        Added to the input in every tick: one value, or one for each neuron.
     v_init
         Initial membrane: one value, or one for each neuron; `v_leak` if None.
     integers
@@ -62,7 +62,7 @@ class Population:
     size: int
     neuron: Neuron | None = None
     post: PostFactor = field(default_factory=PostFactor)
-    drive: float = 0.0
+    drive: float | np.ndarray = 0.0
     v_init: float | np.ndarray | None = None
     integers: Integers | None = None
 
@@ -73,14 +73,12 @@ class Population:
             isinstance(self.size, Integral) and self.size >= 1,
             f"population {self.name!r} has size {self.size!r}; it must be a whole number of at least 1",
         )
-        require_number(f"population {self.name!r} drive", self.drive)
-        require(math.isfinite(self.drive), f"population {self.name!r} has drive {self.drive}; it must be finite")
-        if self.v_init is not None:
-            given = np.asarray(self.v_init)
-            numbers = given.dtype.kind in "biuf" and given.shape in ((), (self.size,))
+        for what, value in (("drive", self.drive), ("v_init", 0.0 if self.v_init is None else self.v_init)):
+            given = np.asarray(value)
+            numbers = given.dtype.kind in "iuf" and given.shape in ((), (self.size,))
             require(
                 numbers and bool(np.isfinite(given).all()),
-                f"population {self.name!r}: v_init must be a finite number, or one for each of its {self.size} neurons",
+                f"population {self.name!r}: {what} must be a finite number, or one for each of its {self.size} neurons",
             )
 
 
@@ -234,7 +232,6 @@ def _reals(population: Population, dt_ms: float) -> list[float]:
     row[columns.THRESHOLD], row[columns.V_RESET], row[columns.STEP] = n.v_threshold, n.v_reset, n.threshold_step
     row[columns.D_A], row[columns.D_Q] = math.exp(-dt_ms / n.tau_threshold_ms), math.exp(-dt_ms / post.tau_ms)
     row[columns.LOW], row[columns.HIGH], row[columns.SLOPE] = post.low, post.high, post.slope
-    row[columns.DRIVE] = population.drive
     if (own := population.integers) is not None:
         row[columns.D_M], row[columns.D_S], row[columns.KAPPA] = own.decay_m, own.decay_s, own.gain / n.r
         row[columns.THRESHOLD], row[columns.V_RESET] = own.threshold, own.v_reset
@@ -252,7 +249,7 @@ def _integers(population: Population, first: int, dt_ms: float, gated: bool, pos
     row[columns.REFRACTORY] = n.refractory_ticks(dt_ms)
     row[columns.ADAPTS] = n.threshold_step > 0
     row[columns.POST] = (columns.ONE if post_one else columns.POSTS[population.post.kind]) if gated else columns.NO_POST
-    row[columns.SLEEPS] = population.drive == 0
+    row[columns.SLEEPS] = not np.any(population.drive)
     if (own := population.integers) is not None:
         row[columns.INTEGER], row[columns.ABOVE], row[columns.WRAPS] = 1, own.above, own.wraps
     return row
@@ -348,6 +345,7 @@ def build(
     tables = Tables(
         populations=np.array(integers, np.int64),
         reals=np.array([_reals(p, circuit.dt_ms) for p in circuit.populations], dtype),
+        constant=np.zeros(at, dtype),
         projections=np.array(rows, np.int64).reshape(-1, columns.PROJECTION_COLUMNS),
         indptr=joined(indptrs, np.int64),
         targets=joined(indices, np.uint32),
@@ -356,9 +354,9 @@ def build(
     )
     resting = np.zeros(at, dtype)
     for population in circuit.populations:
-        neuron = population.neuron or Neuron("if")
-        start = neuron.v_leak if population.v_init is None else population.v_init
-        resting[first[population.name] :][: population.size] = start
+        neuron, lo = population.neuron or Neuron("if"), first[population.name]
+        resting[lo : lo + population.size] = neuron.v_leak if population.v_init is None else population.v_init
+        tables.constant[lo : lo + population.size] = population.drive
     # static weights of a single connection are taken as they are: a copy would double the memory of a large network
     alone = len(parts) == 1 and rows[0][columns.PLASTIC] == columns.STATIC
     weights = parts[0] if alone else aligned(w_at, dtype)

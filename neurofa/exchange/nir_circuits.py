@@ -155,10 +155,11 @@ class _Importer:
             self.places[name] = tuple((own, group.units) for own, group in zip(names, groups, strict=True))
             for own, group in zip(names, groups, strict=True):
                 bias = self.into[name].bias[group.units] * (1.0 if group.gain is None else group.gain)
-                drive = float(bias[0]) if self._driven(name, bias) else 0.0
+                late = self.lags[name] > 0  # a drive would act before anything else can
+                drive = 0.0 if late else float(bias[0]) if (bias == bias[0]).all() else bias
                 populations.append(Population(own, len(group.units), group.neuron, drive=drive))
                 lags[own] = self.lags[name]
-                if drive == 0.0 and bias.any():
+                if late and bias.any():
                     biased.append((own, bias, self.lags[name]))
         for name in self.groups:
             connections += self._connections(name)
@@ -189,11 +190,6 @@ class _Importer:
         edges = [(source, name) for name in names for source, _ in self.into[name].terms if source in self.groups]
         self.loop = loops(names, edges)
         behind = np.zeros(len(names), np.int64)  # by loop
-        for name in names:
-            for group in self.groups[name]:
-                bias = self.into[name].bias[group.units] * (1.0 if group.gain is None else group.gain)
-                if (bias != bias[0]).any():  # comes from a neuron, whose first spike arrives in tick 1
-                    behind[self.loop[name]] = 1
         changed = True
         while changed:
             changed = False
@@ -202,10 +198,6 @@ class _Importer:
                 if a != b and behind[b] <= behind[a]:
                     behind[b], changed = behind[a] + 1, True
         self.lags = {name: int(behind[self.loop[name]]) for name in names}
-
-    def _driven(self, name: str, bias: np.ndarray) -> bool:
-        """Whether a constant input is the population's drive: equal for all, and from the first tick on."""
-        return self.lags[name] == 0 and bool((bias == bias[0]).all())
 
     def _ticks(self, source: str, name: str, delay_s: float) -> int:
         """Delay of a projection."""

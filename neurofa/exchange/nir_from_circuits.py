@@ -33,7 +33,7 @@ class _Population:
     size: int
     neuron: Neuron | None
     post: PostFactor
-    drive: float
+    drive: float | tuple[float, ...]
     v_init: float | tuple[float, ...] | None
     integers: Integers | None
 
@@ -261,7 +261,8 @@ class _Writer:
         finite = bool(np.isfinite(matrix).all())
         require(finite, f"connection {connection.name!r} has weights that are NaN or infinite; give finite numbers")
         weight, first = np.ascontiguousarray(matrix.T), all(b != post.name for _, b in self.edges)
-        node = nir.Affine(weight, np.full(post.size, post.drive)) if first and post.drive else nir.Linear(weight)
+        driven = first and np.any(post.drive)
+        node = nir.Affine(weight, np.full(post.size, post.drive)) if driven else nir.Linear(weight)
         way = [connection.pre]
         if ticks := self._delay(connection):
             seconds = np.full(shape[0], ticks * self.circuit.dt_ms / 1000)
@@ -299,9 +300,7 @@ class _Writer:
 def _fields(source: Any, kind: type, without: str = "") -> dict[str, Any]:
     """The fields of a dataclass, from an object that has them."""
     values = {field.name: getattr(source, field.name) for field in fields(kind) if field.name != without}
-    if isinstance(values.get("v_init"), tuple):
-        values["v_init"] = np.array(values["v_init"])
-    return values
+    return {name: np.array(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _shape(circuit: Circuit, connection: Connection) -> tuple[int, int]:

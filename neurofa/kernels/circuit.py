@@ -37,13 +37,12 @@ POPULATION_COLUMNS = 12
     LOW,
     HIGH,
     SLOPE,
-    DRIVE,
     V_STEP,
     V_END,
     I_STEP,
     I_END,
-) = range(18)
-REAL_COLUMNS = 18
+) = range(17)
+REAL_COLUMNS = 17
 # columns of Tables.projections; PTR_AT is -1 where the projection is all-to-all
 PRE, TARGET, W_AT, PTR_AT, INDEX_AT, DELAY, PLASTIC, TRACE_AT, SENDS_ALL = range(9)
 PROJECTION_COLUMNS = 9
@@ -59,6 +58,7 @@ class Tables(NamedTuple):
 
     populations: np.ndarray  # (P, POPULATION_COLUMNS) int64
     reals: np.ndarray  # (P, REAL_COLUMNS)
+    constant: np.ndarray  # (units,) added to the inputs in every tick; 0 in populations that sleep
     projections: np.ndarray  # (Q, PROJECTION_COLUMNS) int64
     indptr: np.ndarray  # of all sparse projections, int64
     targets: np.ndarray  # of their synapses, uint32: what cannot be negative is faster to index with
@@ -163,6 +163,7 @@ def arriving(circuit, cells, q, tick):
 @inline_kernel
 def deliver(circuit, cells, weights, tick):
     """Step 1: every arriving spike adds its row to the inputs of its targets."""
+    cells.touched[:] = False
     for q in range(circuit.projections.shape[0]):
         start, stop = arriving(circuit, cells, q, tick)
         if start == stop:

@@ -14,7 +14,6 @@ from .circuit import (
     D_M,
     D_Q,
     D_S,
-    DRIVE,
     EXTERNAL,
     FIRST,
     HIGH,
@@ -268,7 +267,7 @@ def candidates(reached, out):
 
 
 @inline_kernel
-def integrate(circuit, cells, p, tick, learning):
+def integrate_population(circuit, cells, p, tick, learning):
     """Steps 2 and 3 for one population."""
     population, reals = circuit.populations[p], circuit.reals[p]
     slot = tick % circuit.ring
@@ -291,9 +290,10 @@ def integrate(circuit, cells, p, tick, learning):
     cells.reached[size:whole] = 0
     one = v.dtype.type(1)
     leak, decay, r, threshold = reals[V_LEAK], reals[D_M], reals[R], reals[THRESHOLD]
-    if reals[DRIVE] != 0:
+    if not population[SLEEPS]:
+        constant = circuit.constant[lo:hi]
         for j in range(size):
-            inputs[j] += reals[DRIVE]
+            inputs[j] += constant[j]
     follows = learning and population[POST] == CURRENT
     if population[INTEGER]:
         if follows and population[MODEL] != CUBA_LIF:
@@ -341,3 +341,10 @@ def fire(circuit, cells, p, out):
         if population[REFRACTORY] > 0:
             cells.refractory[j] = population[REFRACTORY] + 1
     return n
+
+
+@inline_kernel
+def integrate(circuit, cells, tick, learning):
+    """Steps 2 and 3 for all populations."""
+    for p in range(circuit.populations.shape[0]):
+        integrate_population(circuit, cells, p, tick, learning)

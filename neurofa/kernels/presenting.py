@@ -92,16 +92,12 @@ def take_events(circuit, cells, events, tick):
 
 
 @inline_kernel
-def tick_of_cells(circuit, cells, weights, tick, learning, noise):
-    """Steps 1 to 3. `noise` is added to the inputs of all units; empty for none."""
-    cells.touched[:] = False
-    deliver(circuit, cells, weights, tick)
+def add_noise(cells, noise):
+    """Add to the inputs of all units; `noise` is empty for none."""
     if noise.size:
         for j in range(noise.size):
             cells.inputs[j] += noise[j]
         cells.touched[:] = True
-    for p in range(circuit.populations.shape[0]):
-        integrate(circuit, cells, p, tick, learning)
 
 
 @tick_kernel
@@ -114,7 +110,9 @@ def run_ticks(net, show, noise, targets, label, first, last, tick):
         if cells.draw.size:
             tick_draws(cells.draw, k)
         take_events(circuit, cells, inputs.units[inputs.ptr[k] : inputs.ptr[k + 1]], tick + k)
-        tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, noise)
+        deliver(circuit, cells, synapses.weights, tick + k)
+        add_noise(cells, noise)
+        integrate(circuit, cells, tick + k, learning)
         if show.learns:
             teach(
                 circuit, cells, synapses, teaching, net.layer_of, k, show.n_ticks, targets, label, inputs.peak, tick + k

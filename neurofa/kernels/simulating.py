@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .circuit import EXTERNAL, FIRST, SIZE
+from .circuit import EXTERNAL, FIRST, SIZE, deliver
 from .compiling import inline_kernel, tick_kernel
+from .neurons import integrate
 from .plasticity import plasticity
-from .presenting import tick_of_cells
 from .storing import tick_draws
 from .subnormal import flush_subnormals, restore
 
@@ -18,6 +18,14 @@ class Events(NamedTuple):
     ptr: np.ndarray  # (ticks + 1,) int64
     population: np.ndarray  # int32
     unit: np.ndarray  # within the population, int32
+
+
+class Currents(NamedTuple):
+    """Currents of a run, beside what its circuit has."""
+
+    values: np.ndarray  # (rows, n): a row for each tick, or one for all of them, or none
+    units: np.ndarray  # (n,) int64, over all populations
+    populations: np.ndarray  # those that the units belong to, int64
 
 
 class Log(NamedTuple):
@@ -65,6 +73,19 @@ def take_all_events(circuit, cells, events, k, tick):
 
 
 @inline_kernel
+def inject(cells, currents, k):
+    """Add the currents of this tick to the inputs."""
+    rows = currents.values.shape[0]
+    if rows == 0:
+        return
+    row = currents.values[k if rows > 1 else 0]
+    for n in range(row.size):
+        cells.inputs[currents.units[n]] += row[n]
+    for p in currents.populations:
+        cells.touched[p] = True
+
+
+@inline_kernel
 def log_spikes(circuit, cells, log, k, tick):
     """Note the spikes of this tick; external events are noted in their own tick."""
     for p in range(circuit.populations.shape[0]):
@@ -79,10 +100,10 @@ def log_spikes(circuit, cells, log, k, tick):
 
 
 @tick_kernel
-def advance(circuit, cells, synapses, events, log, quiet, learning, first, last, tick, reserve):
+def advance(circuit, cells, synapses, events, currents, log, learning, first, last, tick, reserve):
     """Ticks first..last of a run whose tick 0 is at time `tick`; stops when the log may be too small for one more.
 
-    `quiet` is an empty array, `reserve` the most spikes that a tick can leave. Returns the tick it came to.
+    `reserve` is the most spikes that a tick can leave. Returns the tick it came to.
     """
     before, reached = flush_subnormals(), last
     for k in range(first, last):
@@ -92,7 +113,9 @@ def advance(circuit, cells, synapses, events, log, quiet, learning, first, last,
         if cells.draw.size:
             tick_draws(cells.draw, tick + k)
         take_all_events(circuit, cells, events, k, tick + k)
-        tick_of_cells(circuit, cells, synapses.weights, tick + k, learning, quiet)
+        deliver(circuit, cells, synapses.weights, tick + k)
+        inject(cells, currents, k)
+        integrate(circuit, cells, tick + k, learning)
         if learning:
             plasticity(circuit, cells, synapses, tick + k)
         log_spikes(circuit, cells, log, k, tick + k)

@@ -10,6 +10,12 @@ from naive_circuit import simulate_circuit
 import neurofa as nf
 
 
+def currents_of(population, n_ticks, rng):
+    """A current for a population: of every shape, and silent for a while so that the population may sleep."""
+    shape = (n_ticks if rng.random() < 0.5 else 1), (population.size if rng.random() < 0.5 else 1)
+    return rng.normal(0.02, 0.1, shape) * (rng.random(shape) < 0.5)
+
+
 def test_circuits_agree_with_the_oracle():
     seen = []
 
@@ -21,6 +27,7 @@ def test_circuits_agree_with_the_oracle():
         events = bursts(circuit, n_ticks, rng)
         inner = [p for p in circuit.populations if p.neuron is not None]
         M = {p.name: np.zeros((n_ticks, p.size)) for p in inner}
+        currents = {p.name: currents_of(p, n_ticks, rng) for p in inner if rng.random() < 0.3}
         simulation = nf.Simulation(circuit, precision="float64")
         spikes, membranes = {p.name: [] for p in circuit.populations}, {p.name: [] for p in inner}
         record = [nf.Record("spikes", p.name) for p in circuit.populations] + [nf.Record("v", p.name) for p in inner]
@@ -28,12 +35,13 @@ def test_circuits_agree_with_the_oracle():
             for p in inner:  # one neuron's modulator is 0, and costs nothing
                 simulation.modulators[p.name][:] = rng.normal(size=p.size) * (np.arange(p.size) > 0)
                 M[p.name][start:stop] = simulation.modulators[p.name]
-            out = simulation.run(0.5 * (stop - start), piece_of(events, start, stop), record)
+            now = {name: given if len(given) == 1 else given[start:stop] for name, given in currents.items()}
+            out = simulation.run(0.5 * (stop - start), piece_of(events, start, stop), record, currents=now)
             for p in circuit.populations:
                 spikes[p.name] += pairs(out, p.name, start)
             for p in inner:
                 membranes[p.name].append(out.traces["v", p.name].values)
-        told = simulate_circuit(circuit, events, n_ticks, M)
+        told = simulate_circuit(circuit, events, n_ticks, M, currents)
         for p in circuit.populations:
             assert spikes[p.name] == sorted(told.spikes[p.name])
             counts = np.bincount([unit for _, unit in told.spikes[p.name]], minlength=p.size)
@@ -100,6 +108,38 @@ def test_a_current_that_is_on_its_way_keeps_a_population_awake():
     told = simulate_circuit(circuit, {"in": ([0], [0])}, 100).spikes["n"]
     assert pairs(out, "n") == told
     assert told[0][0] > 5
+
+
+@pytest.mark.parametrize("how", ["drive", "current", "current over time"])
+def test_rates_under_a_constant_current_follow_the_closed_form(how):
+    """From 0, v_inf (1 - d^n) after n ticks: a spike as soon as that reaches the threshold, again and again."""
+    neuron = nf.Neuron("lif", tau_m_ms=20.0, reset="zero", refractory_ms=3.0)
+    steady = np.array([0.5, 0.99, 1.2, 2.0, 5.0, 25.0])  # membrane that the current would lead to
+    d = np.exp(-0.5 / 20.0)
+    current = steady * (1 - d)
+    cells = nf.Population("cells", 6, neuron, drive=current if how == "drive" else 0.0)
+    currents = {
+        "drive": {},
+        "current": {"cells": current},
+        "current over time": {"cells": np.tile(current, (4000, 1))},
+    }[how]
+    simulation = nf.Simulation(nf.Circuit((cells,), dt_ms=0.5), "float64")
+    out = simulation.run(2000.0, record=nf.Record("spikes", "cells"), currents=currents)
+    rises = np.ceil(np.log(1 - 1 / steady[2:]) / np.log(d))  # ticks from reset to threshold
+    expected = np.floor((4000 - rises) / (rises + 6)) + 1
+    counts = np.bincount(out.spikes["cells"][1], minlength=6)
+    assert counts.tolist() == [0, 0, *expected.tolist()]
+
+
+def test_a_current_wakes_none_but_its_own_population():
+    neuron = nf.Neuron("lif", tau_m_ms=20.0)
+    circuit = nf.Circuit(tuple(nf.Population(name, 2, neuron, v_init=0.5) for name in "ab"))
+    simulation, current = nf.Simulation(circuit, "float64"), np.zeros((100, 1))
+    current[40] = 0.97
+    out = simulation.run(100.0, record=nf.Record("spikes", "a"), currents={"a": current})
+    told = simulate_circuit(circuit, {}, 100, currents={"a": current})
+    assert pairs(out, "a") == told.spikes["a"] == [(40, 0), (40, 1)]
+    assert simulation.cells.clock[:, 1].tolist() == [0, 1]  # the other one sleeps
 
 
 def test_static_connections_of_a_learning_circuit_stay():

@@ -57,7 +57,9 @@ def circuits(draw):
         connections.append(nf.Connection(pre, post, weights, 0.5 * ticks, name=f"way {number}"))
     reached = {c.post for c in connections}
     populations = [
-        replace(p, drive=0.2) if p.neuron and (p.name not in reached) and draw(st.booleans()) else p
+        replace(p, drive=draw(st.sampled_from([0.2, rng.uniform(0, 0.3, p.size)])))
+        if p.neuron and (p.name not in reached) and draw(st.booleans())
+        else p
         for p in populations
     ]
     return nf.Circuit(tuple(populations), tuple(connections), dt_ms=0.5)
@@ -154,14 +156,14 @@ def test_a_slow_reader_of_nir_has_the_same_spikes():
 
 
 def test_a_drive_is_in_the_graph():
-    cells = nf.Population("cells", 2, NEURONS[0], drive=0.25)
+    cells = nf.Population("cells", 2, NEURONS[0], drive=np.array([0.25, 0.5]))
     alone = circuit_to_nir(nf.Circuit((cells,)))
-    assert alone.nodes["rest_cells"].bias.tolist() == [0.25, 0.25]
+    assert alone.nodes["rest_cells"].bias.tolist() == [0.25, 0.5]
     assert recorded(from_nir(alone), {}, 9, ["cells"])["cells"][0][:, 0].tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0]
     twice = [nf.Connection("in", "cells", np.ones((1, 2)), name=name) for name in "xy"]
     graph = circuit_to_nir(nf.Circuit((nf.Population("in", 1), cells), tuple(twice)))
     assert [type(graph.nodes[f"weight_{k}"]).__name__ for k in range(2)] == ["Affine", "Linear"]
-    assert from_nir(graph).population("cells").drive == 0.25
+    assert from_nir(graph).population("cells").drive.tolist() == [0.25, 0.5]
 
 
 # ---------------------------------------------------------------------------- round trip
@@ -197,7 +199,7 @@ def described(draw):
                 size,
                 neuron,
                 nf.PostFactor("surrogate", slope=draw(positive)),
-                drive=draw(st.floats(-1, 1)),
+                drive=draw(st.sampled_from([0.0, -0.3, rng.normal(size=size)])),
                 v_init=rng.normal(size=size) if v_init == "rows" else v_init,
                 integers=draw(st.sampled_from([None, INTEGERS])),
             )

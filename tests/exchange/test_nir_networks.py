@@ -72,9 +72,10 @@ def test_the_forward_graph_comes_back_as_a_circuit():
         assert np.float32(got.v_threshold) == np.float32(put.v_threshold)
         for field in ("tau_m_ms", "r", "v_leak") + (("tau_syn_ms",) if put.model == "cuba_lif" else ()):
             assert getattr(got, field) == pytest.approx(getattr(put, field), rel=1e-14)
-        bias = next(c for c in circuit.connections if c.name == f"bias->{name}")
-        np.testing.assert_allclose(bias.weights[0], 0.25 * params[f"layers.{index}.b"], rtol=1e-6)
-        assert import_nir(graph).lags[name] == index + 1
+        biases = {c.post: c.weights[0] for c in circuit.connections if c.pre == "bias"}
+        bias = biases[name] if index else circuit.population(name).drive  # a drive where it acts from the first tick
+        np.testing.assert_allclose(bias, 0.25 * params[f"layers.{index}.b"], rtol=1e-6)
+        assert import_nir(graph).lags[name] == index
     np.testing.assert_array_equal(circuit.connections[0].weights, params["layers.0.W"])
 
 
