@@ -152,10 +152,9 @@ class RateEngine:
             modulator,
             delta,
             noise,
-            partial=aligned(self.threads * widest * capacity, dtype),
+            partial=aligned((self.threads - 1) * widest * capacity, dtype),
             block=aligned(self.threads * max(BLOCK, widest), dtype).reshape(self.threads, -1),
             losses=np.zeros(capacity),
-            samples=np.arange(capacity),
         )
 
     def _new_learned(self, capacity: int, n_feedback: int) -> Learned:

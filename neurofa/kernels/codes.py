@@ -67,7 +67,6 @@ class Buffers(NamedTuple):
     modulator: np.ndarray
     delta: np.ndarray
     noise: np.ndarray
-    partial: np.ndarray  # (threads, largest layer times batch)
+    partial: np.ndarray  # (threads - 1, largest layer times batch)
     block: np.ndarray  # (threads, block of a gradient)
     losses: np.ndarray  # (batch,) float64, by sample
-    samples: np.ndarray  # 0, 1, 2, ... (batch,) int64

@@ -13,7 +13,7 @@ from .codes import STORE
 from .optimisers import descend
 from .subnormal import flush_subnormals, restore
 
-BLOCK = 1 << 17  # elements of a gradient: enough rows for BLAS, and still in cache when the optimiser reads them
+BLOCK = 1 << 18  # elements of a gradient: enough rows for BLAS, and still in cache when the optimiser reads them
 PARALLEL_WORK = 1 << 20  # multiply-adds below which starting threads costs more than it gives
 
 
@@ -63,22 +63,22 @@ def gather(x, order, start, a, chunks):
 
 
 @njit(cache=True, error_model="numpy")
-def forward_rows(W, a, out, lo, hi):
-    # sample by neuron: this orientation of the product is the one that BLAS does fastest
-    np.dot(a[lo:hi].T, W[lo:hi], out)
+def forward_chunk(W, a, z, parts, c, chunks):
+    lo, hi = c * W.shape[0] // chunks, (c + 1) * W.shape[0] // chunks
+    np.dot(W[lo:hi].T, a[lo:hi], z if c == 0 else parts[c - 1])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def forward_parallel(W, a, parts, chunks):
+def forward_parallel(W, a, z, parts, chunks):
     for c in prange(chunks):
         before = flush_subnormals()
-        forward_rows(W, a, parts[c], c * W.shape[0] // chunks, (c + 1) * W.shape[0] // chunks)
+        forward_chunk(W, a, z, parts, c, chunks)
         restore(before)
 
 
 @njit(cache=True, error_model="numpy")
-def forward_product(W, a, parts, chunks):
-    """Partial sums of a^T W over chunks of presynaptic neurons.
+def forward_product(W, a, z, parts):
+    """Partial sums of W^T a over chunks of presynaptic neurons.
 
     Parameters
     ----------
@@ -86,65 +86,53 @@ def forward_product(W, a, parts, chunks):
         (n_pre, n_post).
     a
         Presynaptic activity, (n_pre, batch).
-    parts
-        Written: (chunks, batch, n_post), to be summed over chunks.
+    z, parts
+        Written: the first chunk's, (n_post, batch), and those of all others, (chunks - 1, n_post, batch), to be added.
     """
-    if chunks == 1:
-        forward_rows(W, a, parts[0], 0, W.shape[0])
+    if parts.shape[0] == 0:
+        forward_chunk(W, a, z, parts, 0, 1)
     else:
-        forward_parallel(W, a, parts, chunks)
+        forward_parallel(W, a, z, parts, parts.shape[0] + 1)
 
 
 @njit(cache=True, error_model="numpy")
-def collect_rows(parts, samples, z, lo, hi):
-    """Sum the partial products of neurons lo..hi, neuron-major into ``z[lo:hi]``; `samples` counts from 0."""
-    for c in range(1, parts.shape[0]):
-        for n in range(parts.shape[1]):
-            whole, more = parts[0, n, lo:hi], parts[c, n, lo:hi]
-            for j in range(hi - lo):
-                whole[j] += more[j]
-    transpose_rows(parts[0], samples, 0, z, lo, hi)
+def add_parts(z, parts, lo, hi):
+    """Add the other chunks' sums to those of neurons lo..hi."""
+    for c in range(parts.shape[0]):
+        for j in range(lo, hi):
+            for n in range(z.shape[1]):
+                z[j, n] += parts[c, j, n]
 
 
 @njit(cache=True, error_model="numpy")
-def activate_rows(parts, samples, code, slope, bias, has_bias, z, a, d, lo, hi):
+def activate_rows(z, parts, code, slope, bias, has_bias, a, d, lo, hi):
     zero = a.dtype.type(0)
     slope = a.dtype.type(slope)
-    collect_rows(parts, samples, z, lo, hi)
+    add_parts(z, parts, lo, hi)
     for j in range(lo, hi):
         activate(code, slope, bias[j] if has_bias else zero, z[j], a[j], d[j])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chunks):
+def activate_parallel(z, parts, code, slope, bias, has_bias, a, d):
+    chunks = parts.shape[0] + 1
     for c in prange(chunks):
         before = flush_subnormals()
-        activate_rows(
-            parts,
-            samples,
-            code,
-            slope,
-            bias,
-            has_bias,
-            z,
-            a,
-            d,
-            c * a.shape[0] // chunks,
-            (c + 1) * a.shape[0] // chunks,
-        )
+        lo, hi = c * a.shape[0] // chunks, (c + 1) * a.shape[0] // chunks
+        activate_rows(z, parts, code, slope, bias, has_bias, a, d, lo, hi)
         restore(before)
 
 
 @njit(cache=True, error_model="numpy")
-def activate_layer(parts, samples, code, slope, bias, has_bias, z, a, d, chunks):
-    """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch), by way of `z`.
+def activate_layer(z, parts, code, slope, bias, has_bias, a, d):
+    """Sum the partial products and activate: `a` and its derivative `d`, (n_post, batch), from `z`.
 
     The three lie apart, since a loop that may write what it reads is not vectorised.
     """
-    if chunks == 1:
-        activate_rows(parts, samples, code, slope, bias, has_bias, z, a, d, 0, a.shape[0])
+    if parts.shape[0] == 0:
+        activate_rows(z, parts, code, slope, bias, has_bias, a, d, 0, a.shape[0])
     else:
-        activate_parallel(parts, samples, code, slope, bias, has_bias, z, a, d, chunks)
+        activate_parallel(z, parts, code, slope, bias, has_bias, a, d)
 
 
 @njit(cache=True, error_model="numpy")

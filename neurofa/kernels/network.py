@@ -36,9 +36,9 @@ from .codes import (
 )
 from .dense import (
     activate_layer,
+    add_parts,
     backward,
     chunks_for,
-    collect_rows,
     forward_product,
     gather,
     learn_bias,
@@ -122,23 +122,23 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
             through = layer > 0 and not net.direct  # a sequential signal comes back through the mask
             drop(a, net.reals[layer, DROPOUT], key, step, layer, 0, n_pre, d, through)
         chunks = chunks_for(batch * n_pre * n_post, n_pre, net.threads)
-        parts = buffers.partial[: chunks * n_post * batch].reshape(chunks, batch, n_post)
+        parts = buffers.partial[: (chunks - 1) * n_post * batch].reshape(chunks - 1, n_post, batch)
         W, bias, code = (
             weights_of(net, state.theta, layer),
             bias_of(net, state.theta, layer),
             net.layout[layer, ACTIVATION],
         )
         has_bias = bias.size > 0
-        forward_product(W, a, parts, chunks)
+        # free until signals come back
+        z = rows_of(buffers.delta if layer < last else buffers.modulator, net.layout[layer, POST_UNITS], n_post, batch)
+        forward_product(W, a, z, parts)
         out = rows_of(buffers.act, net.layout[layer, POST_UNITS], n_post, batch)
         slope = rows_of(buffers.slope, net.layout[layer, POST_UNITS], n_post, batch)
         if layer < last:
-            z = rows_of(buffers.delta, net.layout[layer, POST_UNITS], n_post, batch)  # free until signals come back
-            activate_layer(parts, buffers.samples, code, net.reals[layer, SLOPE], bias, has_bias, z, out, slope, chunks)
+            activate_layer(z, parts, code, net.reals[layer, SLOPE], bias, has_bias, out, slope)
             if noise_std > 0:
                 add_noise(net, buffers, layer, batch, noise_std)
-    z = rows_of(buffers.modulator, net.layout[last, POST_UNITS], n_post, batch)
-    collect_rows(parts, buffers.samples, z, 0, n_post)
+    add_parts(z, parts, 0, n_post)
     e = rows_of(buffers.delta, net.layout[last, POST_UNITS], n_post, batch)
     leak = state.theta.dtype.type(net.reals[last, SLOPE])
     wrong = output_error(net, code, leak, bias, has_bias, z, out, e, labels, values, order, start, buffers.losses)
