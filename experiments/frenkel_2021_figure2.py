@@ -1,13 +1,16 @@
 """Frenkel et al. 2021, Figure 2: regression of ten cosines by shallow learning, BP, FA, DFA and sDFA.
 
 Protocol: 256-100-100-10, tanh, mean squared error, 5000 training and 1000 test samples, minibatches of 50, learning
-rate 5e-4, 500 epochs; weights begin at 0 for FA, DFA and sDFA. The paper has 10 runs; quick has one of 20 epochs. Each
-seed draws its data too. Losses on the training set are those before each update. Angles are between the signals after
-the derivative (delta z) of single samples, mean over 256 training samples; they are measured at the end of each epoch
-instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5 here). FA's weights being near
-their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11 epochs. The measure matters: with
-one angle for all samples, before the derivative, sDFA is behind DFA in the second layer, FA leads in both layers over
-the first 100 epochs, and no mean angle is above 90 degrees.
+rate 5e-4, 500 epochs; weights begin at 0 for FA, DFA and sDFA. Not in the paper, but in the authors' code: Nesterov's
+momentum of 0.9, PyTorch's initial weights for the other rules (the paper has He-uniform), and direct signals that are
+not divided by the batch, which is as if hidden layers learned at 0.125 (DFA) and 0.25 (sDFA). Its DFA sends y - t, ours
+the derivative of the loss, which has the derivative of tanh besides. The paper has 10 runs; quick has one of 20 epochs.
+Each seed draws its data too. Losses on the training set are those before each update. Angles are between the signals
+after the derivative (delta z, as the captions say) of single samples, mean over 256 training samples; they are measured
+at the end of each epoch instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5
+here). FA's weights being near their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11
+epochs. How a batch becomes one angle is not said, and it matters: the rows have the signals before the derivative
+(delta y, as the captions of supplementary figures 1 and 2 say) too.
 """
 
 import sys

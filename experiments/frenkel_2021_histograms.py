@@ -59,13 +59,16 @@ def describe(job: dict) -> tuple:
 
 
 def one(job: dict, folder: Path) -> list[dict]:
+    import numpy as np
+
     import neurofa as nf
 
     network, training, rule, spec = described(job)
     data = nf.load_data(spec, seed=job["seed"])
     run = trained(folder, network, rule, data, job["seed"], probe_every=None, training=training)
-    histogram, centres = run.history.activation_histogram.values[:, 0], run.history.bin_centre.values
-    width = centres[1] - centres[0]
+    histogram, centres = run.history.activation_histogram.values[:, 0].copy(), run.history.bin_centre.values
+    width, inside = centres[1] - centres[0], np.flatnonzero(abs(centres) < 1)
+    histogram[:, inside[-1]] += histogram[:, centres > 1].sum(axis=1)  # activities of exactly 1
     shown = sorted({1, *thinned(job["epochs"] + 1, POINTS)})
     return [
         {
@@ -74,7 +77,7 @@ def one(job: dict, folder: Path) -> list[dict]:
             "density": round(float(histogram[epoch, place] / width), 5),
             "seconds": round(run.seconds, 1),
         }
-        for epoch in shown for place in range(len(centres)) if abs(centres[place]) < 1
+        for epoch in shown for place in inside
     ]  # fmt: skip
 
 

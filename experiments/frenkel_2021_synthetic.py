@@ -9,7 +9,8 @@ RULES = ("shallow", "bp", "fa", "dfa", "sdfa")
 ANGLED = ("fa", "dfa", "sdfa")
 MEASURED = ("quantity", "x", "value")
 POINTS = 50
-ANGLE = "sample_angle_deg"  # of delta z, as in the captions: after the derivative, and a vector of one sample
+# mean angles of single samples' signals: delta z, after the derivative, as the captions have it; and delta y, before it
+ANGLES = {"angle": "sample_angle_deg", "signal_angle": "sample_alignment_deg"}
 
 
 def jobs(seed: int, epochs: int) -> list[dict]:
@@ -24,30 +25,33 @@ def loaded(spec, seed: int):
     return nf.load_data(spec, seed=seed)
 
 
-def describe(model_name: str, job: dict, kept: float) -> tuple:
+def describe(model_name: str, job: dict, kept: float, *more: object) -> tuple:
     import neurofa as nf
 
     model = nf.load_model(model_name)
-    angle = [ANGLE] if job["rule"] in ANGLED else []
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, POINTS, kept, *angle
+    angles = list(ANGLES.values()) if job["rule"] in ANGLED else []
+    return *model.for_rule(nf.rules.named(job["rule"])), model.data, POINTS, kept, *angles, *more
 
 
-def one(model_name: str, curves: dict[str, str], kept: float, job: dict, folder: Path) -> list[dict]:
+def one(
+    model_name: str, curves: dict[str, str], kept: float, job: dict, folder: Path, data_seed: int | None = None
+) -> list[dict]:
     """Train, and return curves (names by variable of the history) and angles, smoothed as in the paper.
 
-    `kept` is the share of the moving average that an epoch leaves.
+    `kept` is the share of the moving average that an epoch leaves, `data_seed` the data's where it is not the job's.
     """
     import neurofa as nf
 
     model = nf.load_model(model_name)
-    data, rule = loaded(model.data, job["seed"]), nf.rules.named(job["rule"])
+    rule, data = nf.rules.named(job["rule"]), loaded(model.data, job["seed"] if data_seed is None else data_seed)
     run = trained(folder, model, rule, data, job["seed"], probe_every=None, epochs=job["epochs"])
     places = thinned(job["epochs"], POINTS)
     rows = [(name, n + 1, run.history[variable].values[n]) for variable, name in curves.items() for n in places]
     if job["rule"] in ANGLED:
-        for layer in (0, 1):
-            angles = run.history[ANGLE].values[1:, layer]  # the first is that of the untrained network
-            rows += [(f"angle_{layer + 1}", n + 1, smoothed(angles, kept)[n]) for n in places]
+        for name, variable in ANGLES.items():
+            for layer in (0, 1):
+                angles = smoothed(run.history[variable].values[1:, layer], kept)  # without the untrained network's
+                rows += [(f"{name}_{layer + 1}", n + 1, angles[n]) for n in places]
     seconds = round(run.seconds, 1)
     return [
         {"quantity": quantity, "x": int(x), "value": float(value), "seconds": seconds} for quantity, x, value in rows

@@ -235,9 +235,10 @@ def train(
     Run
         Its `history` has dims epoch, layer, probe and bin: ``train_loss``, ``train_error`` (before each
         update), ``test_loss``, ``test_error``, ``validation_loss``, ``validation_error``, ``learning_rate``;
-        probed: ``alignment_deg`` (modulatory signals against backpropagation's), ``sample_angle_deg`` (the same after
-        the derivative, M f'(z), as the mean over samples of a sample's angle; in spiking mode with the derivative of
-        the activation), ``update_angle_deg``, ``total_update_angle_deg``, ``weight_cosine``,
+        probed: ``alignment_deg`` (modulatory signals M of all samples against backpropagation's, as one vector each),
+        ``sample_alignment_deg`` (the same as the mean over samples of a sample's angle), ``sample_angle_deg`` (of
+        samples too, but after the derivative, M f'(z); in spiking mode with the derivative of the activation),
+        ``update_angle_deg``, ``total_update_angle_deg``, ``weight_cosine``,
         ``relative_error``, ``sign_congruence``, ``conservation``,
         ``weight_norm``, ``bias_norm``, ``activation_histogram``.
 

@@ -23,7 +23,13 @@ def probed(rule, sizes=SIZES, *, probe_every=None, epochs=3, **options):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_backpropagation_agrees_with_itself(precision):
     history = probed(BP, precision=precision).history
-    for name in ("alignment_deg", "sample_angle_deg", "update_angle_deg", "total_update_angle_deg"):
+    for name in (
+        "alignment_deg",
+        "sample_alignment_deg",
+        "sample_angle_deg",
+        "update_angle_deg",
+        "total_update_angle_deg",
+    ):
         assert (history[name] == 0).all(), name
     hidden = history.isel(layer=slice(0, 2))
     np.testing.assert_allclose(hidden.weight_cosine, 1, rtol=1e-6)
@@ -73,10 +79,11 @@ def test_angles_are_those_of_the_oracles_signals(name):
             angle = np.degrees(np.arccos(u @ v / np.linalg.norm(u) / np.linalg.norm(v)))
             assert float(last[variable].sel(layer=layer)) == pytest.approx(angle, abs=1e-4), variable
         _, a = naive.forward(network, run.params, data.x_train)
-        signals = [updates[f"layers.{layer}.M"] * (1 - a[layer + 1] ** 2) for updates in (mine, theirs)]
-        u, v = (d / np.linalg.norm(d, axis=1, keepdims=True) for d in signals)
-        angle = np.degrees(np.arccos(np.sum(u * v, axis=1))).mean()
-        assert float(last.sample_angle_deg.sel(layer=layer)) == pytest.approx(angle, abs=1e-3)
+        for variable, post in (("sample_alignment_deg", 1.0), ("sample_angle_deg", 1 - a[layer + 1] ** 2)):
+            signals = [updates[f"layers.{layer}.M"] * post for updates in (mine, theirs)]
+            u, v = (d / np.linalg.norm(d, axis=1, keepdims=True) for d in signals)
+            angle = np.degrees(np.arccos(np.sum(u * v, axis=1))).mean()
+            assert float(last[variable].sel(layer=layer)) == pytest.approx(angle, abs=1e-3), variable
 
 
 def test_a_rule_without_a_signal_has_no_angle_in_hidden_layers():
@@ -137,6 +144,7 @@ def test_the_history_says_what_it_holds(tmp_path):
     assert history.learning_rate.dims == ("epoch", "layer")
     for name in [
         "alignment_deg",
+        "sample_alignment_deg",
         "sample_angle_deg",
         "update_angle_deg",
         "weight_cosine",

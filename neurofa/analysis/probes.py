@@ -19,6 +19,7 @@ from .conservation import potential
 
 BY_LAYER = (
     "alignment_deg",
+    "sample_alignment_deg",
     "sample_angle_deg",
     "update_angle_deg",
     "weight_cosine",
@@ -62,6 +63,7 @@ def measure(
     for layer in range(n):
         pair = (updates[f"layers.{layer}.M"], reference[f"layers.{layer}.M"])
         values["alignment_deg"][layer] = angle_deg(*pair)
+        values["sample_alignment_deg"][layer] = angle_of_rows_deg(*pair)
         own = plan.projections[layer]  # M of the output layer is dL/dz already
         post = slope_at(activities[layer], own.activation, own.slope) if layer < n - 1 else 1.0
         values["sample_angle_deg"][layer] = angle_of_rows_deg(*(M * post for M in pair))

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 ANGLES = {
     "alignment_deg": "angle to backpropagation (°)",
-    "sample_angle_deg": "angle to backpropagation, mean of samples (°)",
+    "sample_alignment_deg": "angle to backpropagation, mean of samples (°)",
+    "sample_angle_deg": "angle to backpropagation after f', mean of samples (°)",
     "update_angle_deg": "angle of update to backpropagation (°)",
 }
 # name: (label of the axis, factor, value of unrelated matrices)
@@ -63,8 +64,8 @@ def alignment_angles(
     dataset
         One rule's: dimensions seed (may be missing), probe and layer; coordinate probe in updates.
     variable_name
-        ``alignment_deg`` (modulatory signals), ``sample_angle_deg`` (the same times the derivative, mean over
-        samples) or ``update_angle_deg`` (whole updates), in degrees.
+        ``alignment_deg`` (modulatory signals), ``sample_alignment_deg`` (the same, mean over samples),
+        ``sample_angle_deg`` (that times the derivative) or ``update_angle_deg`` (whole updates), in degrees.
     layers
         Which layers; all that have an angle of their own unless given, see `angled_layers`.
     band, legend
