@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Spiking,
         Training,
     )
+    from .stimuli import poisson_events
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,7 @@ _HOME = {
     "observe": "observation",
     "Record": "recorder",
     **dict.fromkeys(("Recording", "Trace"), "recording"),
+    "poisson_events": "stimuli",
     "Data": "io.data",
     "load_data": "io.datasets",
     "load_model": "io.config",
@@ -116,6 +118,7 @@ __all__ = [
     "normalised",
     "observe",
     "plot",
+    "poisson_events",
     "predict",
     "rules",
     "spec",

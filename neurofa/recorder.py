@@ -86,8 +86,12 @@ class Recorder:
                 self.spikes[record.of] = units
                 continue
             if what == "population":
-                external = circuit.populations[index].neuron is None
-                require(not external, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
+                neuron = circuit.populations[index].neuron
+                require(neuron is not None, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
+                require(
+                    record.variable != "current" or (neuron is not None and neuron.model == "cuba_lif"),
+                    f"{record.of!r} has no synaptic current, which 'cuba_lif' neurons have; record 'v'",
+                )
                 followed = built.tables.populations[index, columns.POST] == columns.CURRENT
                 require(
                     record.variable != "drive" or bool(followed),

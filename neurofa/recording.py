@@ -140,6 +140,44 @@ class Recording:
         events += [trace.units for (_, name), trace in self.traces.items() if name == population]
         return 1 + max((int(units.max()) for units in events if len(units)), default=-1)
 
+    def rates_hz(self, population: str) -> np.ndarray:
+        """Mean rate of each unit of a population over the whole recording, shape (size,), in spikes a second.
+
+        Parameters
+        ----------
+        population
+            Whose spikes were recorded.
+
+        Raises
+        ------
+        InputError
+            If its spikes were not recorded, or the recording has no length.
+        """
+        require_choice("population with recorded spikes", population, self.spikes)
+        require(self.ticks > 0, "the recording has no length, so there are no rates")
+        counts = np.bincount(self.spikes[population][1], minlength=self.size(population))
+        rates: np.ndarray = 1000 * counts / self.duration_ms
+        return rates
+
+    def intervals_ms(self, population: str) -> list[np.ndarray]:
+        """Times from each spike of a unit to its next, by unit.
+
+        Parameters
+        ----------
+        population
+            Whose spikes were recorded.
+
+        Raises
+        ------
+        InputError
+            If its spikes were not recorded.
+        """
+        require_choice("population with recorded spikes", population, self.spikes)
+        ticks, units = self.spikes[population]
+        order = np.lexsort((ticks, units))
+        ends = np.searchsorted(units[order], np.arange(1, self.size(population)))
+        return [self.dt_ms * np.diff(mine) for mine in np.split(ticks[order], ends)]
+
     def _events(self, what: str, population: str, events: tuple[np.ndarray, ...], columns: int) -> tuple:
         """Events as int64, of equal length, inside the run and the population."""
         names = ("ticks", "units", "counts")[:columns]

@@ -2,24 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from .engines.circuits import Circuit, Connection, Population, Sparse, build, joined
+from .engines.circuits import Circuit, Connection, Population, Sparse, as_sparse, build, joined
 from .engines.states import new_cells, new_draw, new_synapses
-from .io.data import as_array
 from .kernels.simulating import Currents, Events, Log, advance, offsets
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder
 from .recording import Recording
-from .spec.errors import require, require_choice, require_kind, require_number
+from .spec.errors import InputError, first_line, require, require_choice, require_kind, require_number
 from .spec.seeds import streams
 from .spec.ticks import nearest_ticks
 from .spec.training import PRECISIONS
+from .stimuli import Values, over_time
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
 
 MOST_TICKS = 10**9  # of one run: an index of events has an entry for each
+
+
+class Views(dict[str, np.ndarray]):
+    """Arrays by name that a simulation works on: assigning to a name writes into its array."""
+
+    def __setitem__(self, name: str, values: object) -> None:
+        require_choice("name", name, self)
+        try:
+            self[name][...] = values
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{name!r}, of shape {self[name].shape}, cannot be set: {first_line(error)}") from None
 
 
 class Simulation:
@@ -40,7 +53,8 @@ class Simulation:
         By connection: a view of its weights, a matrix if it is all-to-all, else one value for each synapse;
         read-only if nothing in the circuit is plastic (a lone connection's weights are then the array that was given).
     modulators
-        By population: the third factor of its plastic synapses, (size,), which stays what it is set to.
+        By population: the third factor of its plastic synapses, (size,), which stays what it is set to, as by
+        ``simulation.modulators["cells"] = 1.0``.
     spike_counts
         By population: spikes of each neuron so far.
 
@@ -68,19 +82,52 @@ class Simulation:
         rates = [connection.learning_rate or 0.0 for connection in circuit.connections]
         self.synapses = new_synapses(self.built, self.built.weights, rate=np.array(rates, precision))
         self.learning = any(connection.learning_rate is not None for connection in circuit.connections)
-        self.weights: dict[str, np.ndarray] = {}
+        weights = {}
         for connection, (lo, hi) in zip(circuit.connections, self.built.spans, strict=True):
-            shape = circuit.population(connection.pre).size, circuit.population(connection.post).size
-            sparse = hasattr(connection.weights, "tocsr") or isinstance(connection.weights, Sparse)
-            self.weights[connection.name] = (
-                self.built.weights[lo:hi] if sparse else self.built.weights[lo:hi].reshape(shape)
-            )
-            self.weights[connection.name].flags.writeable &= self.learning
+            mine, given = self.built.weights[lo:hi], connection.weights
+            by_synapse = hasattr(given, "tocsr") or isinstance(given, Sparse)
+            weights[connection.name] = mine if by_synapse else mine.reshape(self._shape(connection))
+            weights[connection.name].flags.writeable &= self.learning
+        self.weights = Views(weights)
         self.modulators = self._by_population(self.synapses.modulator)
         self.spike_counts = self._by_population(self.cells.emitted)
 
-    def _by_population(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        return {p.name: values[self.built.first[p.name] :][: p.size] for p in self.circuit.populations}
+    def __repr__(self) -> str:
+        parts = [f"{p.name} {p.size}" for p in self.circuit.populations]
+        return f"Simulation({', '.join(parts)}; {len(self.circuit.connections)} connections, at tick {self.tick})"
+
+    def _shape(self, connection: Connection) -> tuple[int, int]:
+        return self.circuit.population(connection.pre).size, self.circuit.population(connection.post).size
+
+    def _by_population(self, values: np.ndarray) -> Views:
+        return Views({p.name: values[self.built.first[p.name] :][: p.size] for p in self.circuit.populations})
+
+    def matrix(self, connection: str) -> Any:
+        """The present weights of a connection, as a copy.
+
+        Parameters
+        ----------
+        connection
+            Its name.
+
+        Returns
+        -------
+        numpy.ndarray or scipy.sparse.csr_array
+            (n_pre, n_post); sparse if the connection is, where weights of one pair of neurons are added.
+
+        Raises
+        ------
+        InputError
+            If there is no such connection.
+        """
+        require_choice("connection", connection, self.weights)
+        weights, own = self.weights[connection], next(c for c in self.circuit.connections if c.name == connection)
+        parts = as_sparse(own, self._shape(own))
+        if parts is None:
+            return weights.copy()
+        matrix = sparse.csr_array((weights.copy(), parts.indices.copy(), parts.indptr.copy()), self._shape(own))
+        matrix.sum_duplicates()
+        return matrix
 
     @property
     def synops(self) -> dict[str, int]:
@@ -94,7 +141,7 @@ class Simulation:
         events: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]] | None = None,
         record: Record | Sequence[Record] = (),
         *,
-        currents: Mapping[str, float | Sequence[float] | np.ndarray] | None = None,
+        currents: Mapping[str, Values] | None = None,
     ) -> Recording:
         """Go on for a while.
 
@@ -125,6 +172,8 @@ class Simulation:
         asked = duration_ms / self.circuit.dt_ms
         require(asked <= MOST_TICKS, f"duration_ms {duration_ms:g} is {asked:.3g} ticks; run in pieces of a billion")
         n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
+        tick = f"a tick of {self.circuit.dt_ms:g} ms"
+        require(n_ticks > 0 or duration_ms == 0, f"duration_ms {duration_ms:g} is less than half of {tick}; run longer")
         recorder = Recorder(self.circuit, self.built, record, n_ticks)
         require_kind("events", events, Mapping, optional=True, hint="(ticks, units) by population")
         require_kind("currents", currents, Mapping, optional=True, hint="an array by population")
@@ -195,20 +244,13 @@ class Simulation:
             require(offsets(when, place, which, ptr), "two events of one unit fall into one tick; give each once")
         return Events(ptr, place, which)
 
-    def _currents(self, currents: Mapping[str, float | Sequence[float] | np.ndarray], n_ticks: int) -> Currents:
+    def _currents(self, currents: Mapping[str, Values], n_ticks: int) -> Currents:
         """Currents of all populations that receive one, side by side."""
         parts, units = [], []
         for name, current in currents.items():
             require_choice("population with a current", name, [p.name for p in self.circuit.populations if p.neuron])
-            size, values = self.circuit.population(name).size, np.atleast_2d(as_array(current, f"current of {name!r}"))
-            require(
-                values.dtype.kind in "iuf" and values.ndim == 2 and values.shape[0] in (1, n_ticks)
-                and values.shape[1] in (1, size),
-                f"current of {name!r} has shape {np.shape(current)} and type {values.dtype}; give a number, "
-                f"({size},) numbers for the neurons, ({n_ticks}, 1) for the ticks, or ({n_ticks}, {size})",
-            )  # fmt: skip
-            require(bool(np.isfinite(values).all()), f"current of {name!r} is NaN or infinite; give finite numbers")
-            parts.append(np.broadcast_to(values, (len(values), size)))
+            size = self.circuit.population(name).size
+            parts.append(over_time(f"current of {name!r}", current, n_ticks, size))
             units.append(self.built.first[name] + np.arange(size))
         rows = 0 if not parts else 1 if all(len(part) == 1 for part in parts) else n_ticks
         whole = [np.zeros((rows, 0)), *(np.broadcast_to(part, (rows, part.shape[1])) for part in parts)]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -16,6 +16,26 @@ from ..spec.errors import InputError, require, require_kind, require_number
 from ..spec.spiking import MAX_DELAY_TICKS, MAX_TICKS
 from ..spec.ticks import nearest_ticks
 from .memory import aligned
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two descriptions are equal, with equal arrays in them; sparse matrices by their synapses in order."""
+    if hasattr(one, "tocsr") != hasattr(other, "tocsr"):
+        return False
+    if hasattr(one, "tocsr"):
+        one, other = ((m.shape, m.indptr, m.indices, m.data) for m in (one.tocsr(), other.tocsr()))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.shape(one) == np.shape(other) and bool(np.all(one == other))
+    return bool(one == other)
+
+
+def same_fields(one: Any, other: Any) -> bool:
+    """Whether two dataclasses are of one kind and have the same in all fields."""
+    if type(one) is not type(other):
+        return False
+    return all(same(getattr(one, part.name), getattr(other, part.name)) for part in fields(one))
 
 
 class Sparse(NamedTuple):
@@ -38,7 +58,7 @@ class Sparse(NamedTuple):
     weights: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """A row of equal neurons, or an external population whose events are given.
 
@@ -51,7 +71,8 @@ class Population:
     post
         Post factor of its plastic synapses.
     drive
-        Added to the input in every tick: one value, or one for each neuron.
+        Added to the input in every tick: one value, or one for each neuron. What the equation
+        tau_m dv/dt = v_leak - v + r I has as a constant current I is a `drive` of I (1 - exp(-dt / tau_m)) here.
     v_init
         Initial membrane: one value, or one for each neuron; `v_leak` if None.
     integers
@@ -69,6 +90,7 @@ class Population:
     def __post_init__(self) -> None:
         require_kind(f"population {self.name!r} neuron", self.neuron, Neuron, optional=True)
         require_kind(f"population {self.name!r} post", self.post, PostFactor)
+        require_kind("population name", self.name, str)
         require(
             isinstance(self.size, Integral) and self.size >= 1,
             f"population {self.name!r} has size {self.size!r}; it must be a whole number of at least 1",
@@ -80,9 +102,17 @@ class Population:
                 numbers and bool(np.isfinite(given).all()),
                 f"population {self.name!r}: {what} must be a finite number, or one for each of its {self.size} neurons",
             )
+        idle = self.neuron is None and (np.any(self.drive) or self.v_init is not None)
+        require(
+            not idle,
+            f"population {self.name!r} is external: drive and v_init have no effect; leave them out, or give a neuron",
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Connection:
     """A projection from one population to another, or to itself.
 
@@ -93,10 +123,10 @@ class Connection:
     weights
         (n_pre, n_post) for all-to-all; a `Sparse`, or any matrix of scipy.sparse, otherwise.
     delay_ms
-        1 to 255 ticks; None for one tick.
+        The nearest whole number of ticks, 1 to 255; None for one tick.
     learning_rate
         Of plastic synapses, which change at presynaptic spikes by -learning_rate * post factor * modulator; None:
-        static.
+        static, and never written to.
     name
         ``pre->post`` unless given.
     sends_all
@@ -112,6 +142,8 @@ class Connection:
     sends_all: bool = False
 
     def __post_init__(self) -> None:
+        for end in ("pre", "post"):
+            require_kind(f"connection {end}", getattr(self, end), str, hint="the name of a population")
         object.__setattr__(self, "name", self.name or f"{self.pre}->{self.post}")
         rate, delay_ms = self.learning_rate, self.delay_ms
         for what, value in (("learning_rate", rate), ("delay_ms", delay_ms)):
@@ -125,8 +157,11 @@ class Connection:
             f"connection {self.name!r} has learning_rate {rate}; it must be positive and finite, or None for static",
         )
 
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """Populations and their connections.
 
@@ -177,8 +212,12 @@ class Circuit:
             ticks = self.delay_ticks(connection)
             require(
                 1 <= ticks <= MAX_DELAY_TICKS,
-                f"connection {connection.name!r} has a delay of {ticks} ticks; it must be 1 to {MAX_DELAY_TICKS}",
+                f"connection {connection.name!r} has a delay of {ticks} ticks of {self.dt_ms:g} ms; it must be 1 to "
+                f"{MAX_DELAY_TICKS}, so change delay_ms or dt_ms",
             )
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
 
     @property
     def names(self) -> list[str]:
