@@ -17,6 +17,7 @@ from .spec.ticks import nearest_ticks
 
 MAX_BYTES = 2**30
 MAX_EVENTS = 10_000_000
+FOLLOWED = ("v", "current", "threshold_increment", "drive", "post", "clock")  # what `wake` changes
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,11 @@ class Recorder:
         at = self.built.first[record.of] + units
         if record.variable == "modulator":
             return synapses.modulator[at]
-        # a sleeping population is brought up to date on a copy, so that recording changes nothing
-        state = {
-            name: getattr(cells, name).copy()
-            for name in ("v", "current", "threshold_increment", "drive", "post", "clock")
-        }
-        seen = cells._replace(**state)
-        wake(self.built.tables, seen, index, tick, False)
+        seen = cells
+        if cells.clock[index, columns.ASLEEP]:  # it is brought up to date on a copy: recording changes nothing
+            state = {name: getattr(cells, name).copy() for name in FOLLOWED}
+            seen = cells._replace(**state)
+            wake(self.built.tables, seen, index, tick, False)
         if record.variable == "threshold":
             return self.built.tables.reals[index, columns.THRESHOLD] + seen.threshold_increment[at]
         return {"v": seen.v, "current": seen.current, "drive": seen.drive}[record.variable][at]

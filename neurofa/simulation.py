@@ -11,7 +11,7 @@ from .engines.circuits import Circuit, Connection, Population, Sparse, as_sparse
 from .engines.states import new_cells, new_draw, new_synapses
 from .kernels.simulating import Currents, Events, Log, advance, offsets
 from .kernels.storing import begin_draws
-from .recorder import MAX_EVENTS, Record, Recorder
+from .recorder import MAX_BYTES, MAX_EVENTS, Record, Recorder
 from .recording import Recording
 from .spec.errors import InputError, first_line, require, require_choice, require_kind, require_number
 from .spec.seeds import streams
@@ -21,7 +21,7 @@ from .stimuli import Values, over_time
 
 __all__ = ["Circuit", "Connection", "Population", "Record", "Simulation", "Sparse"]
 
-MOST_TICKS = 10**9  # of one run: an index of events has an entry for each
+MOST_TICKS = 10**8  # of one run: an index of events has an entry for each
 
 
 class Views(dict[str, np.ndarray]):
@@ -170,7 +170,9 @@ class Simulation:
         require_number("duration_ms", duration_ms)
         require(0 <= duration_ms < np.inf, f"duration_ms is {duration_ms}; it must be finite and not negative")
         asked = duration_ms / self.circuit.dt_ms
-        require(asked <= MOST_TICKS, f"duration_ms {duration_ms:g} is {asked:.3g} ticks; run in pieces of a billion")
+        require(
+            asked <= MOST_TICKS, f"duration_ms {duration_ms:g} is {asked:.3g} ticks; run in pieces of {MOST_TICKS:,}"
+        )
         n_ticks = nearest_ticks(duration_ms, self.circuit.dt_ms)
         tick = f"a tick of {self.circuit.dt_ms:g} ms"
         require(n_ticks > 0 or duration_ms == 0, f"duration_ms {duration_ms:g} is less than half of {tick}; run longer")
@@ -204,11 +206,11 @@ class Simulation:
                 ticks.append(log.tick[:n].copy())
                 units.append(log.unit[:n].astype(np.int64))
                 log.filled[0], total = 0, total + n
-                self.tick, kept = self.tick + (reached if total > MAX_EVENTS else 0), total <= MAX_EVENTS
-                require(
-                    kept,
-                    f"more than {MAX_EVENTS:,} spikes by tick {reached}; record fewer populations, or run in pieces",
-                )
+                if total > MAX_EVENTS:
+                    self.tick += reached
+                    raise InputError(
+                        f"more than {MAX_EVENTS:,} spikes by tick {reached}; record fewer populations, or run in pieces"
+                    )
             k = reached
         self.tick += n_ticks
         return self._recording(n_ticks, log, ticks, units, recorder)
@@ -253,6 +255,8 @@ class Simulation:
             parts.append(over_time(f"current of {name!r}", current, n_ticks, size))
             units.append(self.built.first[name] + np.arange(size))
         rows = 0 if not parts else 1 if all(len(part) == 1 for part in parts) else n_ticks
+        size = rows * sum(part.shape[1] for part in parts) * self.built.resting.itemsize
+        require(size <= MAX_BYTES, f"currents take more than {MAX_BYTES / 2**30:g} GiB; run in pieces")
         whole = [np.zeros((rows, 0)), *(np.broadcast_to(part, (rows, part.shape[1])) for part in parts)]
         places = np.array([self.circuit.names.index(name) for name in currents], np.int64)
         values = np.concatenate(whole, axis=1, dtype=self.built.resting.dtype, casting="same_kind")

@@ -1,12 +1,15 @@
-"""Threads: how they are started."""
+"""Threads: how they are started, and that results do not hang on those of BLAS."""
 
 import os
 import subprocess
 import sys
 
 import numba
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+import neurofa as nf
 from neurofa.engines.threads import SETTINGS, TURNS, available_threads
 
 STARTED = (
@@ -39,3 +42,14 @@ def test_settings_of_the_user_stand(name, value):
 
 def test_number_of_threads():
     assert available_threads() == numba.get_num_threads()
+
+
+def test_feedback_that_follows_from_w_is_the_same_for_any_threads_of_blas():
+    """Bit for bit: a pseudoinverse, and a product of several layers' weights."""
+    net, found = nf.Network.dense((4, 1000, 500, 200)), []
+    rules = nf.rules.named("pseudo_bp"), nf.Rule(signal="error", route="direct", feedback="transpose")
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            found.append([nf.lower(net, rule).params["layers.0.B"] for rule in rules])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

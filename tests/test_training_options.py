@@ -21,7 +21,7 @@ from neurofa.spec.seeds import streams
 def mask(rate, shape, *, key=5, step=0, layer=0, dtype=np.float64):
     """Factors of the activities, (n_neurons, batch)."""
     a = np.ones(shape, dtype)
-    drop(a, rate, key, step, layer, 0, shape[0], a, False)
+    drop(a, rate, key, step, layer, a, False)
     return a
 
 
@@ -46,16 +46,9 @@ def test_masks_of_other_updates_layers_and_seeds_are_independent():
     assert abs(shifted - 0.5) < 4 * 0.5 / np.sqrt(reference.size)
 
 
-def test_a_mask_is_the_same_whatever_rows_are_worked_on_together():
-    whole, parts = mask(0.3, (40, 7)), np.ones((40, 7))
-    for lo, hi in ((0, 13), (13, 14), (14, 40)):
-        drop(parts, 0.3, 5, 0, 0, lo, hi, parts, False)
-    np.testing.assert_array_equal(parts, whole)
-
-
 def test_a_signal_that_comes_back_meets_the_same_mask():
     a, other = np.full((40, 7), 3.0), np.full((40, 7), -2.0)
-    drop(a, 0.3, 5, 0, 0, 0, 40, other, True)
+    drop(a, 0.3, 5, 0, 0, other, True)
     np.testing.assert_array_equal(other / -2.0, a / 3.0)
     assert (other == 0).any()
 

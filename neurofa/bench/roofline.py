@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit, prange
 
-from ..engines.blas import one_blas_thread
+from ..blas import one_blas_thread
 
 GEMM_SIZE = 768  # three matrices of it fit a core's L2 cache, and blocking is past its start-up
 GEMM_REPEATS = 6

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engines.blas import one_blas_thread
+from ..blas import one_blas_thread
 from ..engines.spiking import SpikingEngine
 from ..io.results import environment, write_table
 from ..rules import lower, named

@@ -2,6 +2,7 @@
 
 import math
 
+from ..kernels.online import DECAY_EVERY
 from .brian_levels import due, in_integers, kept_in_epoch, stored_modulator
 from .brian_setting import LAST_TICK, Setting, block, commented, indented, learning_now
 
@@ -157,8 +158,8 @@ def _events(s: Setting, layer: int) -> dict[str, tuple[str, str]]:
     if s.learns and (s.perturbed or s.homeostasis or s.clean):
         found["shown"] = "(t_in_timesteps + 1) % (2*ticks) == 0" if s.clean else LAST_TICK, "presentation_ends"
     if s.plastic(layer) and s.weight_decay > 0:
-        passes = "200" if s.clean else "100"
-        found["hundredth"] = f"(t_in_timesteps + 1) % ({passes}*ticks) == 0", "presentation_ends"
+        passes = 2 * DECAY_EVERY if s.clean else DECAY_EVERY
+        found["decays"] = f"(t_in_timesteps + 1) % ({passes}*ticks) == 0", "presentation_ends"
     return found
 
 

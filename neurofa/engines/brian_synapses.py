@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from ..kernels.online import DECAY_EVERY
 from ..rules.plan import FeedbackProjection
 from .brian_levels import changed, raised_trace, stored_trace
 from .brian_setting import LAST_TICK, Setting, block, commented, indented, learning_now
@@ -39,7 +40,7 @@ def _change(s: Setting, layer: int, amount: str, bias: bool) -> list[str]:
 
 def _decay(s: Setting, layer: int, bias: bool) -> list[str]:
     """Code of weight decay."""
-    factor = "(1 - eta*weight_decay)**100"
+    factor = f"(1 - eta*weight_decay)**{DECAY_EVERY}"
     if s.grid(layer) is not None:
         lost = f"lost = {'shadow' if s.shadowed(layer) else 'w'}*(1 - {factor})"
         return [lost, *changed(s, layer, bias, "-", "lost")]
@@ -110,7 +111,7 @@ def _pathways(s: Setting, layer: int, bias: bool) -> list[Pathway]:
             code = changed(s, layer, bias, "-", excess)
             found.append(Pathway("calm", code, ONCE, "after_homeostasis", "busy neurons lose bias", "shown"))
         if s.weight_decay > 0:
-            found.append(Pathway("decay", _decay(s, layer, bias), ONCE, "decay", "weight decay", "hundredth"))
+            found.append(Pathway("decay", _decay(s, layer, bias), ONCE, "decay", "weight decay", "decays"))
     route = None if bias else _through_w(s, layer)
     if route is not None:
         carried = "s_post" if s.held(layer - 1) else "n_post"

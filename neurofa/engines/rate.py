@@ -7,6 +7,7 @@ Feedback is stored with the shape of W (n_layer, n_source); `params` shows it tr
 
 import numpy as np
 
+from ..blas import one_blas_thread
 from ..kernels import codes
 from ..kernels.codes import Buffers, Net, State
 from ..kernels.dense import BLOCK
@@ -18,7 +19,6 @@ from ..spec import Optimiser
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
 from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_sizes, require_supported
-from .blas import one_blas_thread
 from .memory import aligned
 from .rate_stored import store, stored_params
 from .threads import available_threads
@@ -241,30 +241,30 @@ class RateEngine:
         self.set_rates(rates)
         optimiser, total, wrong = codes.OPTIMISERS[self.optimiser.kind], 0.0, 0.0
         every = self.plan.refresh_every or (last - first)
-        while first < last:
-            stop = min(last, first + every - (self.steps % every if self.plan.refresh_every else 0))
-            stop = stop if self.stored is None else first + 1  # since every step is stored on levels
-            loss, errors = self._run(optimiser, arrays, order, first, stop)
-            total, wrong, self.steps, first = total + loss, wrong + errors, self.steps + stop - first, stop
-            if not np.isfinite(total):
-                break
-            if self.stored is not None:
-                store(self.stored, self.params, self.steps - 1)
-                follow(self.net, self.kernel_state)
-            if self.plan.refresh_every and self.steps % every == 0:
-                self._refresh()
+        with one_blas_thread():
+            while first < last:
+                stop = min(last, first + every - (self.steps % every if self.plan.refresh_every else 0))
+                stop = stop if self.stored is None else first + 1  # since every step is stored on levels
+                loss, errors = self._run(optimiser, arrays, order, first, stop)
+                total, wrong, self.steps, first = total + loss, wrong + errors, self.steps + stop - first, stop
+                if not np.isfinite(total):
+                    break
+                if self.stored is not None:
+                    store(self.stored, self.params, self.steps - 1)
+                    follow(self.net, self.kernel_state)
+                if self.plan.refresh_every and self.steps % every == 0:
+                    self._refresh()
         return total, wrong if self.net.classification else total
 
     def _run(
         self, optimiser: int, arrays: tuple[np.ndarray, ...], order: np.ndarray, first: int, last: int
     ) -> tuple[float, int]:
         common = (optimiser, self.hyper, *arrays, order, self.batch_size, first, last, self.dropout_key, self.steps)
-        with one_blas_thread():
-            if self.plan.perturbation is None:
-                return advance(self.net, self.kernel_state, self.buffers, *common)
-            return advance_perturbed(
-                self.net, self.kernel_state, self.buffers, self.noisy, self.learned, self.noise, *common
-            )
+        if self.plan.perturbation is None:
+            return advance(self.net, self.kernel_state, self.buffers, *common)
+        return advance_perturbed(
+            self.net, self.kernel_state, self.buffers, self.noisy, self.learned, self.noise, *common
+        )
 
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""

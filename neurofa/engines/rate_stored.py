@@ -36,7 +36,7 @@ def stored_params(plan: Plan, params: Params, key: int) -> StoredParams | None:
         rounding=rounding_of(constraint.weights),
         shadow=constraint.hardware.learning.shadow,
         kept={name: params[name].copy() for name in names},
-        draw=new_draw(key, key),
+        draw=new_draw(key),
     )
 
 

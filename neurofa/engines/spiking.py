@@ -22,7 +22,6 @@ from ..spec import Optimiser, Spiking
 from ..spec.errors import require
 from ..spec.seeds import streams
 from .base import ON_SPIKES, put_back, require_sizes, require_spiking, require_supported
-from .blas import one_blas_thread
 from .learner import Shared, after_of, as_samples, new_learner, perturbed_of
 from .threads import available_threads
 
@@ -232,12 +231,11 @@ class SpikingEngine:
     def _refresh(self) -> None:
         """Renew the feedback that no kernel follows W with."""
         shared = self.shared
-        with one_blas_thread():  # several would spend their time waiting for each other, once a sample
-            for layer, basis, B in renewed(self.plan, self.params, self.noise):
-                if basis is not None:
-                    shared.feedback_view(shared.basis, layer)[...] = basis
-                if B is not None:
-                    shared.feedback_view(shared.feedback, layer)[...] = B
+        for layer, basis, B in renewed(self.plan, self.params, self.noise):
+            if basis is not None:
+                shared.feedback_view(shared.basis, layer)[...] = basis
+            if B is not None:
+                shared.feedback_view(shared.feedback, layer)[...] = B
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, before anything is timed."""

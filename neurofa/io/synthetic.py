@@ -1,6 +1,6 @@
 """Tasks that are drawn from a seed: Frenkel's two, Lillicrap's teachers, XOR.
 
-Each function takes a seed, uses its ``synthetic`` stream alone, and returns a checked `Data`.
+Each function takes a seed and returns a checked `Data`; what is drawn here comes from the seed's ``synthetic`` stream.
 """
 
 from itertools import pairwise

@@ -7,17 +7,17 @@ from .splitmix import INCREMENT, S11, mix
 
 
 @njit(cache=True, error_model="numpy")
-def drop(a, rate, key, step, layer, lo, hi, other, scale_other):
-    """Silence a share `rate` of the activities ``a[lo:hi]`` (neuron-major) and scale up the rest.
+def drop(a, rate, key, step, layer, other, scale_other):
+    """Silence a share `rate` of the activities `a` (neuron-major) and scale up the rest.
 
-    Where `scale_other`, the same mask multiplies ``other[lo:hi]``: a signal that comes back through the mask.
+    Where `scale_other`, the same mask multiplies `other`: a signal that comes back through the mask.
     """
     keep = a.dtype.type(1.0 / (1.0 - rate))
     zero = a.dtype.type(0)
     threshold = np.uint64(rate * 2.0**53)
     stream = mix(mix(np.uint64(key) ^ np.uint64(step)) ^ np.uint64(layer))
     batch = a.shape[1]
-    for j in range(lo, hi):
+    for j in range(a.shape[0]):
         for n in range(batch):
             drawn = mix(stream + np.uint64(j * batch + n) * INCREMENT) >> S11
             factor = keep if drawn >= threshold else zero

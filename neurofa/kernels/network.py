@@ -120,7 +120,7 @@ def forward(net, state, buffers, x, labels, values, order, start, batch, trainin
         if training and net.reals[layer, DROPOUT] > 0:
             d = rows_of(buffers.slope, net.layout[layer, PRE_UNITS], n_pre, batch)
             through = layer > 0 and not net.direct  # a sequential signal comes back through the mask
-            drop(a, net.reals[layer, DROPOUT], key, step, layer, 0, n_pre, d, through)
+            drop(a, net.reals[layer, DROPOUT], key, step, layer, d, through)
         chunks = chunks_for(batch * n_pre * n_post, n_pre, net.threads)
         parts = buffers.partial[: (chunks - 1) * n_post * batch].reshape(chunks - 1, n_post, batch)
         W, bias, code = (

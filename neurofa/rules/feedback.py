@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ..blas import one_blas_thread
 from ..spec import Feedback, Init, InputError, Network
 from .initialise import draw
 from .plan import Plan
@@ -37,8 +38,10 @@ def path_weights(params: Mapping[str, np.ndarray], source: int, layer: int) -> n
         that W itself and no copy.
     """
     path: np.ndarray = params[f"layers.{layer + 1}.W"]
-    for index in range(layer + 2, source + 1):
-        path = np.matmul(path, params[f"layers.{index}.W"])
+    if source > layer + 1:
+        with one_blas_thread():
+            for index in range(layer + 2, source + 1):
+                path = np.matmul(path, params[f"layers.{index}.W"])
     return path
 
 
@@ -108,7 +111,8 @@ def derive(
         if not np.isfinite(path).all():  # a run that has diverged, which is reported where it is seen
             return np.full(path.shape[::-1], np.nan, path.dtype)
         # singular values that are rounding alone count as zero, in single precision too
-        inverse: np.ndarray = np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
+        with one_blas_thread():
+            inverse: np.ndarray = np.linalg.pinv(path, rcond=max(path.shape) * np.finfo(path.dtype).eps)
         return inverse
     if feedback.source == "sign_transpose" and (basis is not None or feedback.magnitude in ("unit", "scaled")):
         if basis is None:

@@ -1,4 +1,4 @@
-"""BLAS with one thread: for kernels that bring their own threads, and for matrices too small for several."""
+"""BLAS with one thread: for kernels that bring their own, and so that results do not hang on how many it has."""
 
 from functools import cache
 from importlib import import_module
