@@ -3,13 +3,14 @@
 Protocol: a 20-1000-20 network (tanh, linear output) learns a random quadratic map by feedback alignment; the angle is
 that of a hidden neuron's outgoing weights (a row of W) and its incoming feedback (a column of B), before and after.
 Learning rate 0.01, minibatches of 100 and 100 epochs are not stated. The error is that of 1000 test
-samples over the variance of the targets (normalised squared error). Each seed has a target of its own.
+samples over the variance of the targets (normalised squared error). Each seed has a target of its own. That angles are
+about 90 degrees before learning follows from drawing W and B independently, and is not counted as a published number.
 """
 
 import sys
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 5, "full": 20}
 EPOCHS = 100
@@ -54,12 +55,11 @@ def one(job: dict, folder: Path) -> list[dict]:
 def verdicts(rows: list[dict], paper: dict) -> list:
     nse = where(rows, quantity="nse")
     last = mean_of(where(nse, x=EPOCHS), "value")
-    turned = where(rows, quantity="mean_after")
+    turned, before = where(rows, quantity="mean_after"), mean_of(where(rows, quantity="mean_before"), "value")
     return [
-        compare("angle of a neuron's W and B before learning, degrees", where(rows, quantity="mean_before"), "value",
-                paper["before_deg"], tolerance=1.0),
         finding("the error falls below half of what no linear map gets below (1)", last < 0.5, nse),
-        finding("after learning the mean angle is below 80 degrees", all(row["value"] < 80 for row in turned), turned),
+        finding("the mean angle of a neuron's W and B falls from 90 degrees to below 80 in every run",
+                abs(before - paper["before_deg"]) < 1 and all(row["value"] < 80 for row in turned), turned),
         finding("after learning more than three neurons in four are below 90 degrees",
                 mean_of(where(rows, quantity="below_90_after"), "value") > 0.75, turned),
     ]  # fmt: skip

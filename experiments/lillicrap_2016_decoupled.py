@@ -3,7 +3,11 @@
 Protocol: deterministic dynamics (the library's expected updates, small steps) of 30-20-10 networks that learn a random
 map by feedback alignment: first A and then W alone; both in turns; both together. A 100-50-20 network learns both
 together. Each run has weights, feedback and a map of its own. Not stated and chosen here: bounds of weights (0.05) and
-of feedback (0.5), step sizes and the lengths of the turns.
+of feedback (0.5), step sizes and the lengths of the turns. All are drawn uniformly; Note 12 names i.i.d. normal draws
+of A, B, W and T as an example. Of Figure 12 the paper says that the trajectories have a smaller variance in the larger
+network, which has larger traces. Ours is a test of the standard deviation over the mean. The standard deviation itself,
+as the mean over time, is larger there for the traces: 1.67 and 0.53 for tr(A'BE), 1.06 and 0.68 for tr(BW). It is
+smaller for the error: 0.003 and 0.009.
 """
 
 import sys
@@ -15,7 +19,7 @@ import numpy as np
 from neurofa.experiments import finding, panels, run_script, where
 
 SEEDS = {"quick": 2, "default": 20, "full": 20}
-PROTOCOL = dict.fromkeys(SEEDS, "the paper's; time in units of 1 / learning rate")
+PROTOCOL = dict.fromkeys(SEEDS, "the paper's turns; their lengths, steps and bounds chosen here")
 MEASURED = ("time", "learns", "tr_ABE", "tr_BW", "nse")
 SMALL, LARGE = "lillicrap_2016_linear_30_20_10", "lillicrap_2016_linear_100_50_20"
 # model, step, updates a turn, and what learns in each turn
@@ -102,7 +106,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 all(run[-1]["tr_BW"] > run[0]["tr_BW"] and run[-1]["nse"] < 0.01 for run in [*together, *large]),
                 where(rows, regimen="together")),
         *([] if len(large) < 10 else [
-            finding(f"{name} differs less between runs (standard deviation over mean) in the larger network",
+            finding(f"ours: {name} has a smaller standard deviation over mean between runs in the larger network",
                     spread(rows, "together, large", column) < spread(rows, "together", column), rows)
             for name, column in (("tr(A'BE)", "tr_ABE"), ("tr(BW)", "tr_BW"), ("the error", "nse"))
         ]),

@@ -2,9 +2,15 @@
 
 Protocol: learning rate 0.5 for feedback alignment and backpropagation, sigmoid units, one pattern an update, 5000
 epochs (activations, epochs and most initial weights are not stated). The 2-2-1 network of feedback alignment starts
-from the output weights W and the feedback B that supplementary Note 4 prints; its hidden weights are drawn. The paper
-shows one run that finds a solution; here it is compared with the seeds that find one (mean squared error below 0.01).
-Weights grow as long as a network learns, so that their sizes depend on the number of epochs; their angle hardly does.
+from the output weights W and the feedback B that supplementary Note 4 prints, that of backpropagation from W drawn at
+random; hidden weights are drawn. The paper shows one run of each that finds a solution; here averages are over the
+seeds that find one (mean squared error below 0.01), which are not the same for both rules.
+
+Weights grow as long as a network learns, so that their sizes depend on when it stops; their angle hardly does. That is
+the best explanation of W after learning, -8.95 and -8.85 as against the note's -4.65 and -4.55: when W of the runs that
+find a solution has the note's size, after 180 to 340 epochs, their mean squared error is 0.016 to 0.029 (targets 0 and
+1), more than the limit of 0.01 here. The note does not say where it stopped. The angle of its W to B is derived here,
+and says little: two equal weights are at 5.4 degrees to B.
 """
 
 import sys
@@ -82,11 +88,13 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         compare(f"2-2-1: output weight W1{n} after learning", where(ours, quantity="weight_after", x=b), "value", w)
         for n, b, w in zip((1, 2), paper["feedback"], paper["weights_after"], strict=True)
     ]
-    angle = round(angle_deg(paper["weights_after"], paper["feedback"]), 1)
+    angle = angle_deg(paper["weights_after"], paper["feedback"])
     return [
         *weights,
-        compare("2-2-1: angle of W to B after learning, degrees", where(ours, quantity="angle_after"), "value", angle),
-        finding("2-2-1: some runs of feedback alignment solve XOR", len(ours) > 0, small),
+        finding(f"ours: 2-2-1: W ends within a degree of the angle of the printed weights to B, {angle:.1f} degrees",
+                abs(value("2_2_1", "angle_after") - angle) < 1, ours),
+        finding("ours: 2-2-1: both rules solve XOR in some of the runs",
+                all(where(good, network="2_2_1", rule=rule) for rule in ("fa", "bp")), small),
         finding("2-2-1: W turns towards B", value("2_2_1", "angle_after") < value("2_2_1", "angle_before"), small),
         finding("2-25-1: every run of feedback alignment solves XOR", all(row["value"] == 1 for row in solved), solved),
         finding("feedback alignment is quicker than backpropagation where both find a solution",
