@@ -1,11 +1,17 @@
-"""Lillicrap et al. 2016, Figure 1 and supplementary Figures 1 to 3: four algorithms in a linear 30-20-10 network.
+"""Lillicrap et al. 2016, supplementary Figures 1 to 3 and Note 13: four algorithms in a linear 30-20-10 network.
 
 Protocol: shallow learning, reinforcement (node perturbation), feedback alignment and backpropagation learn a random
 linear map from the same initial weights, at the same learning rate, minibatches of 10; the error is that of 1000 test
-samples over the variance of the targets (normalised squared error). Rate, minibatch, and the bounds of the weights
-are not stated; 250 samples are shown again and again, and each pass is a point of the curves. Each seed has a map of
-its own. Output weights learn from the true error under every rule here; in the paper's reinforcement all weights learn
-from the scalar loss, so that it is slower there.
+samples over the variance of the targets (normalised squared error). The supplement has schematics of the algorithms,
+says that learning by reinforcement "slows dramatically" in large networks and that shallow learning wastes deeper
+neurons, and names the main text's figures 2b and 3b for signals that do not converge with backpropagation's; its Figure
+13 has a 30-20-10 network. Curves of all four are a matter of the main text. Rate, minibatch, and the bounds of the
+weights are not stated. 250 samples are shown 80 times, and each pass is a point of the curves. Each seed has a map of
+its own.
+
+Output weights learn from the true error under every rule here; in the paper's reinforcement all weights learn from the
+scalar loss, so that it is slower there. That it is slower is tested against feedback alignment only: to an error of
+0.01 it needs about as many samples as backpropagation (4525 and 4475 on average, feedback alignment 3275).
 """
 
 import sys
@@ -15,7 +21,7 @@ from pathlib import Path
 from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 2, "default": 10, "full": 20}
-PROTOCOL = dict.fromkeys(SEEDS, "20,000 training samples, learning rate 0.005, minibatches of 10 (chosen here)")
+PROTOCOL = dict.fromkeys(SEEDS, "80 passes over 250 samples, learning rate 0.005, minibatches of 10 (chosen here)")
 MEASURED = ("quantity", "x", "value")
 RULES = ("shallow", "node_perturbation", "fa", "bp")
 MODEL = "lillicrap_2016_linear_30_20_10"

@@ -4,11 +4,15 @@ Protocol: a linear 30-20-10 network learns a random linear map by feedback align
 U(-omega, omega) for the eight omega of the figure; the paper has one run of each. Angles are those of the hidden
 signals Be, W'e (backpropagation) and W+e (pseudobackprop, the preset pseudo_bp) of 100 samples, each matrix of signals
 as one vector. Rate (0.005), minibatches (10) and bounds of B (0.5) are not stated. Runs of a seed differ in omega only.
-In the first 1000 samples, in which most of the error goes, the signals are still nearer to backpropagation's.
+In the first 1000 samples, in which most of the error goes, the signals are still nearer to backpropagation's. The note
+says that the angle to pseudobackprop's "quickly becomes smaller"; that it is tested after 2000 samples here was chosen
+when the curves had been seen. On average it is the smaller one from 1500 samples on, when 8 to 11 % of the error is
+left.
 """
 
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import lillicrap_2016_deterministic as deterministic
@@ -74,7 +78,8 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     early = [row for row in rows if row["samples"] == 2000]
     late = [row for row in rows if row["samples"] == SHOWN[-1]]
     ends = [mean_of(where(late, omega=omega), "fa_to_pseudo_bp_deg") for omega in omegas]
-    begin = where(rows, samples=0)
+    begin, three = where(rows, samples=0), sorted({0, len(omegas) // 3, len(omegas) - 1} if omegas else ())
+    said = ", ".join(f"{omegas[n]:g}" for n in three)
     return [
         finding("the error falls below 0.01 from all bounds", all(row["nse"] < 0.01 for row in late), late),
         finding("at first the signals are within 20 degrees of a right angle to both",
@@ -83,8 +88,8 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 all(row["fa_to_pseudo_bp_deg"] < row["fa_to_bp_deg"] for row in early), early),
         finding("the same at the end",
                 all(row["fa_to_pseudo_bp_deg"] < row["fa_to_bp_deg"] for row in late), late),
-        finding("the smaller the bounds, the nearer to pseudobackprop at the end (0.0001, 0.1, 0.2)",
-                bool(ends) and ends[0] < ends[len(ends) // 3] < ends[-1], late),
+        finding(f"the smaller the bounds, the nearer to pseudobackprop at the end ({said})",
+                all(ends[a] < ends[b] for a, b in pairwise(three)), late),
         finding("from bounds up to 0.001 they end within 10 degrees of pseudobackprop's",
                 all(row["fa_to_pseudo_bp_deg"] < 10 for row in late if row["omega"] <= 0.001), late),
     ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 Protocol: a 20-1000-20 network (tanh) learns the quadratic target by backpropagation until it is close to a local
 minimum, and goes on by feedback alignment. Epochs, rates (0.01, and 0.002 from 30 epochs before the switch) and bounds
-of B are not stated; B is from U(-4, 4), as large as in Note 4, since with bounds of 0.5 the error rises by a few
-percent only. A 20-100-20 network, which ends with a larger error, has bounds of 0.5 and a rate of 0.02. Errors are
-those of 2000 training samples. Note 16, on smaller networks: a 5-4-3 network in a minimum that BFGS has found (noisy
-targets of a random network of its size), and the derivative of the velocities (equation 79) while 1-1-1 networks learn.
-After 300 epochs of feedback alignment the errors are still nearly twice those before the switch, and falling.
+of B are not stated; B is from U(-4, 4), a size that is borrowed from the XOR network of Note 4, since with bounds of
+0.5 the error rises by a few percent only. A 20-100-20 network, which ends with a larger error, has bounds of 0.5 and a
+rate of 0.02. Errors are those of 2000 training samples. Note 16, on smaller networks: a 5-4-3 network in a minimum that
+BFGS has found (noisy targets of a random network of its size), and the derivative of the velocities (equation 79) while
+1-1-1 networks learn. The paper has a quick recovery to a low error; tested is no more than that the error after 300
+epochs of feedback alignment (60 in quick) is below a tenth (20-100-20: half) of its largest. After 300 it is still
+nearly twice that before the switch, and falling.
 """
 
 import sys
@@ -170,7 +172,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         made += [
             finding(f"20-{width}-20: after the switch the error rises to more than twice what it was, within 20 epochs",
                     all(max(r["value"] for r in where(soon, seed=seed)) > 2 * before[seed] for seed in seeds), fa),
-            finding(f"20-{width}-20: feedback alignment recovers to less than {FRACTION[width]} of the largest error",
+            finding(f"20-{width}-20: feedback alignment ends with less than {FRACTION[width]} of the largest error",
                     all(last[seed] < FRACTION[width] * peak[seed] for seed in seeds), fa),
         ]  # fmt: skip
     return [
