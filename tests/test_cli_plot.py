@@ -1,0 +1,79 @@
+"""`neurofa plot`: pictures of what runs and comparisons left."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+import neurofa as nf
+from neurofa.cli import main
+from neurofa.compare import compare
+from neurofa.io.results import write_results
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((60, 16)), RNG.integers(3, size=60)
+DATA = nf.Data(X, Y, X, Y, n_outputs=3)
+TRAINING = nf.Training(epochs=2, batch_size=10)
+DEEP = nf.Model(nf.Network.dense((16, 8, 6, 3)), TRAINING)
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A run of the library, one with its results, one without probes, one of another shape, and a comparison."""
+    folder = tmp_path_factory.mktemp("runs")
+    run = nf.train(DEEP, nf.rules.DFA, DATA, out=folder / "run")
+    nf.train(DEEP, nf.rules.SHALLOW, DATA, out=folder / "shallow")
+    nf.train(DEEP, nf.rules.FA, DATA, out=folder / "unprobed", probe_every=0)
+    wide = nf.Data(X[:, :12], Y, X[:, :12], Y, n_outputs=3)
+    nf.train(nf.Model(nf.Network.dense((12, 5, 3)), TRAINING), nf.rules.FA, wide, out=folder / "wide")
+    (folder / "kept").mkdir()
+    write_results(folder / "kept" / "results.nc", run.history)
+    compare(DEEP, [nf.rules.BP, nf.rules.FA], DATA, modes="rate", seeds=2, out=folder / "comparison")
+    return folder
+
+
+def plotted(*arguments):
+    """Exit status of the command."""
+    with pytest.raises(SystemExit) as left:
+        main(["plot", *map(str, arguments)])
+    return left.value.code
+
+
+@pytest.mark.parametrize("what", ["curves", "angles", "weights", "activity", "fields"])
+def test_a_run_has_every_picture(left, tmp_path, capsys, what):
+    path = tmp_path / f"{what}.png"
+    assert plotted(left / "run", "--what", what, "--out", path) == 0
+    assert capsys.readouterr().out.strip() == str(path)
+    assert plt.imread(path).std() > 0.02  # something is drawn
+
+
+@pytest.mark.parametrize("what", ["curves", "angles"])
+def test_a_comparison_and_a_file_of_results_have_theirs(left, tmp_path, what):
+    for source in (left / "comparison", left / "comparison" / "results.nc", left / "kept"):
+        assert plotted(source, "--what", what, "--out", tmp_path / "a.svg") == 0
+        assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_the_picture_is_beside_the_results_unless_said(left):
+    assert plotted(left / "kept") == 0
+    assert (left / "kept" / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "what", "message"),
+    [
+        ("nothing", "curves", "there are no results"),
+        ("nothing", "weights", "there is no checkpoint"),
+        ("comparison", "weights", "is a comparison; give one of its runs, such as"),
+        ("comparison", "activity", "several rules"),
+        ("unprobed", "angles", "nothing of this kind|no angles"),
+        ("unprobed", "activity", "no histograms"),
+        ("shallow", "weights", "nothing of this kind"),
+        ("wide", "fields", "12 inputs are no square image"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_a_line(left, tmp_path, capsys, source, what, message):
+    assert plotted(left / source, "--what", what, "--out", tmp_path / "a.png") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert any(part in said for part in message.split("|")), said
+    assert not (tmp_path / "a.png").exists()
