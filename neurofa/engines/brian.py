@@ -271,7 +271,7 @@ class BrianEngine:
         for key, value in loaded.names["weights"](loaded.parts).items():
             self.params[key][...] = value
         for route in self.plan.feedback:
-            if route.follow in ("sign", "offset") and route.basis is not None:
+            if route.basis is not None and route.elementwise:
                 W = self.params[f"layers.{route.source}.W"]
                 self.params[f"layers.{route.layer}.B"][...] = following(route.follow, W, route.basis)
 

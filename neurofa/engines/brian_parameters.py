@@ -141,6 +141,6 @@ def _learning_parameters(s: Setting, rates: tuple[float, ...]) -> list[str]:
         rows.append((f"noise_scale = noise_std * peak * {unit}", "what that is as input"))
         if spiking.baseline == "running":
             rows.append((f"baseline_rate = {float(spiking.baseline_rate)!r}", "of the running mean of the loss"))
-        if any(route.follow == "learned" for route in plan.feedback):
+        if plan.learns_feedback:
             rows.append((f"feedback_rate = {float(settings.learning_rate)!r}", "learning rate of B"))
     return ["# learning", *commented(rows)]

@@ -14,10 +14,8 @@ def require_known(plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
     """Refuse what the script has no part for."""
     _require_storable(plan, spiking)
     require_spiking("brian", plan, spiking, optimiser)
-    ridge = plan.perturbation is not None and plan.perturbation.estimator == "ridge"
-    learned = any(route.follow == "learned" for route in plan.feedback)
     require(
-        not (ridge and learned),
+        not plan.by_regression,
         "the brian engine has no feedback learned by ridge regression; use perturbation estimator 'gradient'",
     )
     require(

@@ -139,7 +139,7 @@ def _own_B(s: Setting) -> list[FeedbackProjection]:
 
 
 def _basis(s: Setting) -> list[FeedbackProjection]:
-    return [route for route in s.routes.values() if route.basis is not None and route.follow in ("sign", "offset")]
+    return [route for route in s.routes.values() if route.elementwise]
 
 
 def _weights(s: Setting) -> list[str]:

@@ -94,7 +94,7 @@ class Shared:
         for route in plan.feedback:
             if route.follow != "transpose":
                 shared.feedback_view(feedback, route.layer)[...] = plan.params[f"layers.{route.layer}.B"]
-            if route.basis is not None and route.follow in ("sign", "offset"):
+            if route.basis is not None and route.elementwise:
                 shared.feedback_view(basis, route.layer)[...] = route.basis
         return shared
 
@@ -124,7 +124,7 @@ class Shared:
     def follow(self) -> None:
         """Write the feedback that kernels read from W itself where `params` shows it."""
         for route in self.plan.feedback:
-            if route.follow in ("sign", "offset"):
+            if route.elementwise:
                 B, basis = (self.feedback_view(flat, route.layer) for flat in (self.feedback, self.basis))
                 B[...] = following(route.follow, self.split(self.built.weights)[f"layers.{route.source}.W"], basis)
 
@@ -273,8 +273,7 @@ def perturbed_of(shared: Shared) -> Perturbed:
     plan, spiking, units = shared.plan, shared.spiking, len(shared.built.resting)
     settings = plan.perturbation
     scale = np.zeros(units, plan.dtype)
-    learns = any(route.follow == "learned" for route in plan.feedback)
-    ridge = learns and settings is not None and settings.estimator == "ridge"
+    learns, ridge = plan.learns_feedback, plan.by_regression
     inverses: list[np.ndarray] = []
     at = []
     for layer in range(plan.n_layers - 1):

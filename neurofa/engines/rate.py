@@ -112,7 +112,7 @@ class RateEngine:
         for key, value in plan.params.items():
             self.params[key][...] = value
         for route in plan.feedback:
-            if route.basis is not None and route.follow in ("sign", "offset"):
+            if route.basis is not None and route.elementwise:
                 self._feedback_view(self.kernel_state.basis, route.layer)[...] = route.basis.T
         self.learned = self._new_learned(capacity, n_feedback)
         drawn = plan.constraint.key if plan.constraint else None
@@ -159,8 +159,7 @@ class RateEngine:
 
     def _new_learned(self, capacity: int, n_feedback: int) -> Learned:
         dtype, settings = self.plan.dtype, self.plan.perturbation
-        learns = any(route.follow == "learned" for route in self.plan.feedback)
-        ridge = learns and settings is not None and settings.estimator == "ridge"
+        learns, ridge = self.plan.learns_feedback, self.plan.by_regression
         widest = max((self.plan.projections[r.source].n_post for r in self.plan.feedback), default=1) if ridge else 1
         n = n_feedback if learns else 0
         return Learned(

@@ -78,7 +78,7 @@ def constrain(
             params[key] = derive(route.feedback, params, route.source, route.layer, route.basis).astype(plan.dtype)
             draws[key] = None
         if hardware.feedback is not None and route.follow != "transpose":
-            based = route.basis is not None and route.follow in ("sign", "offset")
+            based = route.elementwise
             stored = route.basis if based and route.basis is not None else params[key]
             # what a rule keeps from being negative must not become so where levels have no 0
             minimum = 0.0 if (stored >= 0).all() else -math.inf
@@ -151,7 +151,7 @@ def _followed(params: Mapping[str, np.ndarray], route: FeedbackProjection) -> np
     W = params[f"layers.{route.source}.W"]
     if route.follow == "transpose":
         return W.T.copy()
-    if route.follow in ("sign", "offset") and route.basis is not None:
+    if route.basis is not None and route.elementwise:
         return following(route.follow, W, route.basis)
     return params[f"layers.{route.layer}.B"]
 
@@ -171,7 +171,7 @@ def _modulator_grid(plan: Plan, layer: int, hardware: Hardware) -> Grid | None:
     if route.follow == "transpose":
         room = hardware.weights.headroom if hardware.weights else 1.0
         return grid_of(levels, 2 * room * plan.projections[route.source].reach)
-    followed = route.basis is not None and route.follow in ("sign", "offset")
+    followed = route.elementwise
     stored = route.basis if followed else plan.params[f"layers.{layer}.B"]
     assert stored is not None
     return grid_of(levels, 2 * _largest(stored))

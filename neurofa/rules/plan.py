@@ -117,6 +117,11 @@ class FeedbackProjection:
     feedback: Feedback | None = None
     redraw: Init | None = None
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether each element of B follows one of W, by way of the basis."""
+        return self.basis is not None and self.follow in ("sign", "offset")
+
 
 @dataclass(frozen=True, repr=False)
 class Plan:
@@ -191,6 +196,16 @@ class Plan:
         sums = {f"layers.{route.layer}.B" for route in self.feedback if route.follow == "offset"}
         units = {} if self.constraint is None else self.constraint.units()
         return {key: unit for key, unit in units.items() if key not in sums}
+
+    @property
+    def learns_feedback(self) -> bool:
+        """Whether a B is learned from perturbations."""
+        return any(route.follow == "learned" for route in self.feedback)
+
+    @property
+    def by_regression(self) -> bool:
+        """Whether it is learned by ridge regression on all that was seen."""
+        return self.learns_feedback and self.perturbation is not None and self.perturbation.estimator == "ridge"
 
     @property
     def n_layers(self) -> int:
