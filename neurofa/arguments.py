@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .engines import MODES
-from .hardware import load_profile
+from .hardware.profiles import as_profile
 from .io.data import Data, as_array
 from .protocol import check_data
 from .rules import PRESETS
@@ -34,6 +34,10 @@ def as_batch(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
         batch = Data(x_train=x, y_train=y, x_test=x, y_test=y, name="the batch", task=net.task, n_outputs=_classes(net))
     except InputError as error:  # which speaks of the parts of a data set
         raise InputError(re.sub(r"([xy])_(train|test)( of the batch)?", r"\1", str(error))) from None
+    require(
+        batch.features == net.inputs,
+        f"x has {batch.features} columns and the network {net.inputs} inputs; give x of shape (n, {net.inputs})",
+    )
     check_data(net, batch)
     targets = batch.y_train if net.task == "classification" else y.reshape(len(y), -1)
     return x.reshape(len(x), -1), targets
@@ -74,10 +78,7 @@ def as_hardware(hardware: Hardware | str | None, mode: str, epochs: int = 0) -> 
     """What a network is put under; a name is that of a profile, or a file."""
     if hardware is None:
         return None
-    chip = load_profile(hardware) if isinstance(hardware, str) else hardware
-    require(
-        isinstance(chip, Hardware), f"hardware is {hardware!r}; give a name of `neurofa hardware`, or an nf.Hardware"
-    )
+    chip = as_profile(hardware)
     stores = chip.weights is not None or chip.feedback is not None
     require(
         stores or mode != "rate",

@@ -174,11 +174,12 @@ def export(
     """
     from .engines.brian_script import data_file
     from .exchange import export as write
-    from .exchange.exporting import format_of
+    from .exchange.exporting import format_of, require_source
     from .io.datasets import load_data
     from .spec.errors import require
 
     to = to or format_of(file)
+    require_source(source)
     for there in (file, data_file(file)) if to == "brian" else (file,):
         require(overwrite or not there.exists(), f"{there} is there already; give --overwrite, or another name")
     require(data is None or to == "brian", f"a file of {to} shows no samples, and takes no --data; leave it out")

@@ -105,12 +105,18 @@ def test_a_run_on_spikes_gives_operations_and_energy(mode, small, tmp_path, caps
         (("train", "digits", "--mode", "spiking", "--hardware", "loihi"), "set neuron reset"),
         (("export", "digits", "x.nir"), "give a rule"),
         (("export", "nowhere", "x.nir", "--rule", "dfa"), "no such file"),
-        (("export", ".", "x.py"), "does not hold its data; give --data"),
-        (("export", "checkpoint.safetensors", "x.py"), "does not hold its data; give --data"),
+        (("export", ".", "x.py"), "there is no checkpoint 'checkpoint.safetensors'"),
+        (("export", "checkpoint.safetensors", "x.py"), "there is no checkpoint 'checkpoint.safetensors'"),
+        (("export", "nowhere", "there.nir", "--rule", "dfa"), "no such file"),
+        (("export", "digits", "there.nir", "--rule", "dfa"), "there.nir is there already"),
+        (("export", "run", "x.py"), "does not hold its data; give --data"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("there.nir", "run/checkpoint.safetensors"):
+        (tmp_path / name).touch()
     assert neurofa(*arguments) == 2
     errors = capsys.readouterr().err.strip().splitlines()
     assert said in errors[-1]

@@ -1,10 +1,12 @@
 """Arguments of another kind than is asked for: one line that says what to give, from every entry of the library."""
 
+from dataclasses import fields, replace
 from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import sparse
 
 import neurofa as nf
 import neurofa.exchange
@@ -119,8 +121,8 @@ WRONG = {
         lambda: nf.evaluate(MODEL, DFA, PARAMS, [[1, 2], [3]], [0, 1]), "x has rows of different lengths"
     ),
     "ragged rows": (lambda: nf.Data([[1, 2], [3]], Y[:2], X, Y), "x_train.*rows of different lengths"),
-    "classes by a fraction": (lambda: nf.Data(X, Y, X, Y, n_outputs=3.7), "n_outputs is 3.7"),
-    "classes in words": (lambda: nf.Data(X, Y, X, Y, n_outputs="3"), "n_outputs is '3'"),
+    "classes by a fraction": (lambda: nf.Data(X, Y, X, Y, n_outputs=3.7), "n_outputs of data is 3.7"),
+    "classes in words": (lambda: nf.Data(X, Y, X, Y, n_outputs="3"), "n_outputs of data is '3'"),
     "a long value": (lambda: nf.train(MODEL, DFA, (X, Y)), "data is of type tuple; give nf.load_data"),
     # what a run is given
     "progress": (lambda: nf.train(MODEL, DFA, DATA, progress=3), "progress is 3; give a function"),
@@ -144,8 +146,90 @@ WRONG = {
     "a field that no layer has": (lambda: nf.Network.dense((20, 3), foo=1), "'foo'"),
     "the activation of all layers": (lambda: nf.Network.dense((20, 3), activation="tanh"), "'activation'"),
     "an activation of no layer": (lambda: nf.Network.dense((20, 3), hidden="rlu"), "'rlu'.*did you mean 'relu'"),
-    "part of a composed rule": (lambda: nf.rules.named("error/direct"), "SIGNAL/ROUTE/FEEDBACK"),
+    "part of a composed rule": (lambda: nf.rules.named("error/direct"), "2 parts; compose three, SIGNAL"),
+    "a rule in capitals": (lambda: nf.rules.named("DFA"), "did you mean 'dfa'"),
+    "an activation in capitals": (lambda: nf.Layer(3, "ReLU"), "did you mean 'relu'"),
+    "a name of another tool": (lambda: nf.Layer(3, "linear"), "did you mean 'identity'"),
+    "a loss of another tool": (lambda: nf.Network.dense((4, 2), loss="cross_entropy"), "did you mean 'cce'"),
+    "rates by layer in a dict": (lambda: nf.Training(learning_rate={0: 0.1, 1: 0.2}), "learning_rate is {.*each"),
+    "delays in a set": (lambda: nf.Spiking(delay_ms={1.0, 2.0}), "delay_ms is"),
+    "an array as an initialiser": (lambda: nf.Layer(3, init=np.eye(3)), r"of type ndarray.*params=.*layers\.0\.W"),
+    "an array as feedback": (lambda: nf.Rule("error", "direct", np.eye(3)), r"type ndarray.*params=.*layers\.0\.B"),
+    "layers by number": (lambda: nf.Network(64, (100, 10)), "one of the network's layers is 100; give nf.Layer"),
+    "layers as a number": (lambda: nf.Network(64, 10), "network layers is 10; give a list"),
+    "activations of too few layers": (
+        lambda: nf.Network.dense((4, 3, 3, 2), hidden=["relu"]), "1 activations for 2 hidden layers"
+    ),
+    "milestones in words": (
+        lambda: nf.Schedule("step", milestones=("a",)), "milestones are .*give epochs, counted from 0"
+    ),
+    "targets as a number": (lambda: nf.Network.dense((4, 2), targets=3), "network targets is 3; give a list"),
+    "scale as a number": (lambda: nf.DataSpec(scale=3), "data scale is 3; give a list"),
+    "scale in words": (lambda: nf.DataSpec(scale=("a", "b")), "data scale is"),
+    "augmentation that is not there": (lambda: nf.DataSpec(augment="flop"), "augment 'flop' is unknown.*'flip'"),
+    "settings of a rule": (lambda: nf.Model(NET, rules={"dfa": nf.Training()}), "rules 'dfa' is .*Override"),
+    "costs of a network": (lambda: nf.hardware.costs(NET, "loihi"), r"plan is Network\(6-5-3.*nf.lower"),
+    "costs of no chip": (lambda: nf.hardware.costs(nf.lower(NET, DFA), 3), "hardware is 3; give a name"),
+    "a chip that is not there": (lambda: nf.hardware.fit(nf.lower(NET, DFA), "lohi"), "lohi.*loihi"),
+    "labels in words": (lambda: nf.Data(X, np.array(["a"] * 20), X, Y), "numbers; of labels in words, np.unique"),
+    "a sparse matrix": (lambda: nf.Data(sparse.csr_array(X), Y, X, Y), r"is a sparse matrix; give x_train.toarray\(\)"),
+    "one-hot labels": (lambda: nf.Data(X, np.eye(3)[Y], X, Y), r"of one-hot rows y.argmax\(1\)"),
+    "samples of another width": (
+        lambda: nf.predict(NET, DFA, PARAMS, np.ones((2, 5))), r"x has 5 columns .* give x of shape \(n, 6\)"
+    ),
+    "softmax without its loss": (lambda: nf.Network.dense((4, 2), output="softmax"), "or another loss, such as 'cce'"),
+    "regression by default": (lambda: nf.Network.dense((4, 2), task="regression"), "'mse'.*output 'identity'"),
+    "results of a run": (lambda: nf.load_run("runs/x/results.nc"), "are results; give the run's folder"),
 }  # fmt: skip
+
+
+SETTINGS = (
+    nf.Init("normal", std=0.1), nf.Layer(3), NET, nf.Optimiser(), nf.Schedule("step", every=2), nf.Training(),
+    nf.DataSpec(), nf.Feedback("sign_transpose"), nf.Perturbation(), DFA, nf.Override(), MODEL, nf.Neuron(),
+    nf.Encoder(), nf.PostFactor(), nf.Homeostasis(20.0, 10), SPIKING, nf.hardware.Levels(-8, 7),
+    nf.hardware.State(16), nf.hardware.TraceLevels(7), nf.hardware.Neurons(), nf.hardware.Limits(),
+    nf.hardware.Learning(), nf.hardware.Energy(), nf.Hardware(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda one: type(one).__name__)
+def test_every_setting_is_of_its_kind(settings):
+    """A complex number is neither a number, nor a name, nor a list, nor an instance of anything."""
+    for field in fields(settings):
+        for wrong in (1j, np.ones((2, 2))):
+            with pytest.raises(nf.InputError) as caught:
+                replace(settings, **{field.name: wrong})
+            assert field.name in str(caught.value)
+            assert "\n" not in str(caught.value)
+        if field.type is bool:
+            with pytest.raises(nf.InputError, match=f"{field.name} is 'no'; give True or False"):
+                replace(settings, **{field.name: "no"})
+
+
+def test_lists_will_do_for_tuples():
+    assert nf.hardware.Neurons(resets=["zero"]).resets == ("zero",)
+    assert nf.Spiking(target_activity=[0, 1]) == nf.Spiking()
+    assert nf.DataSpec(scale=[0, 1], augment=["flip"]) == nf.DataSpec(scale=(0, 1), augment=("flip",))
+    assert nf.DataSpec(augment="flip").augment == ("flip",)
+    assert nf.Network(4, [nf.Layer(2, "sigmoid")]) == nf.Network(4, nf.Layer(2, "sigmoid"))
+    mixed = nf.Network.dense((4, 3, 3, 2), hidden=["relu", "tanh"])
+    assert [layer.activation for layer in mixed.layers] == ["relu", "tanh", "sigmoid"]
+
+
+def test_chips_may_be_named():
+    plan, chip = nf.lower(NET, DFA), nf.hardware.load_profile("loihi")
+    assert nf.hardware.costs(plan, "loihi") == nf.hardware.costs(plan, chip)
+    assert nf.hardware.fit(plan, "loihi") == nf.hardware.fit(plan, chip)
+
+
+def test_labels_from_1_are_noticed():
+    assert "no training sample is of class 0" in nf.Data(X, Y + 1, X, Y + 1).note
+    assert DATA.note == ""
+
+
+def test_descriptions_are_printed_as_a_line():
+    assert repr(NET) == "Network(6-5-3, tanh/sigmoid, bce)"
+    assert repr(nf.load_model("digits")).endswith("data 'digits')")
 
 
 @pytest.mark.parametrize("case", WRONG)

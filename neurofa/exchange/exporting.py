@@ -17,7 +17,7 @@ from ..protocol import check_data
 from ..rules import Params, Plan, lower, named, with_basis, without_feedback
 from ..spec import Hardware, Model, Network, Rule, Spiking, settings_for
 from ..spec.errors import require, require_choice, require_kind
-from ..trainer import CHECKPOINT
+from ..trainer import CHECKPOINT, RESULTS
 from .chips import write_weights
 from .nir_networks import beyond_nir, write_nir
 
@@ -125,6 +125,15 @@ def is_run(source: str | os.PathLike[str]) -> bool:
     return os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
 
 
+def require_source(source: str | os.PathLike[str]) -> None:
+    """Refuse a source that is not there."""
+    if not is_run(source):
+        load_model(source)
+        return
+    path = checkpoint_of(source)
+    require(path.exists(), f"there is no checkpoint {str(path)!r}; check the path, or train first to write one")
+
+
 def counted_operations(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float] | None:
     """Synaptic operations (forward, feedback, update) that a run counted, and samples; None if it counted none.
 
@@ -147,6 +156,7 @@ def of_model(model: Model, rule: Rule | str | None, hardware: Hardware | str | N
 
 def checkpoint_of(run: str | os.PathLike[str]) -> Path:
     """The checkpoint of a run, which is named by its folder or by itself."""
+    require(Path(run).suffix != Path(RESULTS).suffix, f"{os.fspath(run)} are results; give the run's folder")
     return Path(run) / CHECKPOINT if os.path.isdir(run) else Path(run)
 
 

@@ -10,7 +10,8 @@ from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
-from .fit import fit, require_hardware
+from .fit import fit
+from .profiles import as_profile
 
 THRESHOLDS_HELD = 8  # of a membrane whose weights have no levels
 ALMOST = 1 - 2.0**-20  # the last bits of a computed magnitude, such as a pseudoinverse's, must not double a unit
@@ -51,7 +52,7 @@ def constrain(
     InputError
         If the network does not fit the chip, or asks for what the chip does not have: one line with the numbers.
     """
-    require_hardware(hardware)
+    hardware = as_profile(hardware)
     check_feedback(plan, hardware)
     if spiking is not None:
         check(plan, spiking, hardware)

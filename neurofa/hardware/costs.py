@@ -8,8 +8,8 @@ import numpy as np
 from ..rules import FeedbackProjection, Plan
 from ..spec import Hardware, PostFactor, Spiking
 from ..spec.errors import require
-from .fit import FULL_BITS, bits_of, require_hardware
-from .profiles import profile_names, provenance
+from .fit import FULL_BITS, bits_of, require_plan
+from .profiles import as_profile, profile_names, provenance
 
 FOLLOWS_W = ("transpose", "sign", "offset", "derived")  # feedback that needs W, or its changes, at another place
 AFTER_THE_ERROR = ("error", "error_sign", "loss_change")  # signals that are known when the output is
@@ -112,7 +112,11 @@ class Costs:
 
     @property
     def energy_pj(self) -> float | None:
-        """Estimate of a sample's energy in picojoules; None if an energy that it needs is not published."""
+        """Estimate of a sample's energy in picojoules; None if that of a kind of operation is not known.
+
+        Which one is missing is in `estimates`: ``each_pj`` is None. (An `Energy` needs every kind that is counted; 0
+        stands for one that costs nothing.)
+        """
         needed = [one for one in self.estimates if one.operations > 0]
         known = [one.energy_pj for one in needed if one.energy_pj is not None]
         return sum(known) if needed and len(known) == len(needed) else None
@@ -120,7 +124,7 @@ class Costs:
 
 def costs(
     plan: Plan,
-    hardware: Hardware,
+    hardware: Hardware | str,
     operations: Sequence[float] | np.ndarray | None = None,
     *,
     spiking: Spiking | None = None,
@@ -132,7 +136,7 @@ def costs(
     plan
         From `neurofa.lower`.
     hardware
-        From `load_profile`, or one's own.
+        One's own, or the name of a profile.
     operations
         Synaptic operations of a sample as an engine counted them: forward, feedback, update.
     spiking
@@ -147,7 +151,8 @@ def costs(
     InputError
         If operations are not three numbers that are finite and not negative.
     """
-    require_hardware(hardware)
+    require_plan(plan)
+    hardware = as_profile(hardware)
     spiking = Spiking() if spiking is None else spiking
     return Costs(
         hardware=hardware.name,

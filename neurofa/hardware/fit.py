@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 from ..rules import Plan
 from ..spec import Hardware, InputError, Levels
-from ..spec.errors import require, require_kind
+from ..spec.errors import require_kind
 from ..spec.hardware import TraceLevels
+from .profiles import as_profile
 
 FULL_BITS = 32  # of a number in full precision
 
 
-def require_hardware(hardware: object) -> None:
-    """Refuse a name where the chip itself is needed."""
-    require(
-        isinstance(hardware, Hardware),
-        f"hardware is {hardware!r}; give nf.hardware.load_profile(NAME), or an nf.Hardware",
-    )
+def require_plan(plan: object) -> None:
+    """Refuse a network or a run where the plan of one is needed."""
+    require_kind("plan", plan, Plan, hint="what nf.lower(network, rule) makes")
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class _Lack(NamedTuple):
     width: int
 
 
-def fit(plan: Plan, hardware: Hardware) -> Placement:
+def fit(plan: Plan, hardware: Hardware | str) -> Placement:
     """Place a network on a chip.
 
     Each population has cores of its own, as few as the limits allow, with as many neurons on a core as fit; on a chip
@@ -115,7 +113,7 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     plan
         From `neurofa.lower`.
     hardware
-        From `load_profile`, or one's own.
+        One's own, or the name of a profile.
 
     Returns
     -------
@@ -126,8 +124,8 @@ def fit(plan: Plan, hardware: Hardware) -> Placement:
     InputError
         If it does not fit, in one line: the population, what it needs, what there is, and the largest width that fits.
     """
-    require_kind("plan", plan, Plan, hint="what nf.lower(network, rule) makes")
-    require_hardware(hardware)
+    require_plan(plan)
+    hardware = as_profile(hardware)
     shape = _shape_of(plan, hardware)
     placed = _place(shape, hardware)
     if isinstance(placed, _Lack):

@@ -107,6 +107,30 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> Hardware:
     return read_profile(name_or_path).hardware
 
 
+def as_profile(hardware: object) -> Hardware:
+    """Hardware as it is, or the profile of that name or file.
+
+    Parameters
+    ----------
+    hardware
+        A `Hardware`, or as for `load_profile`.
+
+    Returns
+    -------
+    Hardware
+
+    Raises
+    ------
+    InputError
+        For anything else, and as `load_profile`.
+    """
+    if isinstance(hardware, str | os.PathLike):
+        return load_profile(hardware)
+    require_kind("hardware", hardware, Hardware, hint="a name of `neurofa hardware`, or an nf.Hardware")
+    assert isinstance(hardware, Hardware)
+    return hardware
+
+
 def provenance(name_or_path: str | os.PathLike[str]) -> list[Fact]:
     """Every number of a profile with its source.
 

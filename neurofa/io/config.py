@@ -5,7 +5,7 @@ A file has the keys ``title`` and ``source`` and the tables ``[network]``, ``[tr
 
     [network]
     sizes = [784, 500, 10]
-    hidden = "tanh"              # activation of the hidden layers
+    hidden = "tanh"              # activation of the hidden layers: one for all, or a list
     output = "sigmoid"           # and of the output layer
     loss = "bce"
     [network.layer]              # any field of `neurofa.Layer`, for every layer
@@ -233,10 +233,23 @@ def _network_fields(network: Any, where: Where) -> Table:
         if not (isinstance(sizes, list) and len(sizes) >= 2 and all(type(n) is int and n >= 1 for n in sizes)):
             where.fail("network.sizes", f"must be a list of at least two whole numbers from 1, not {shown(sizes)}")
         inputs, widths = sizes[0], sizes[1:]
-        layers = [{"units": n, "activation": _activation(network, "hidden", "tanh", where)} | common for n in widths]
+        own = [*_hidden(network, "tanh", len(widths) - 1, where), ""]
+        layers = [{"units": n, "activation": name} | common for n, name in zip(widths, own, strict=True)]
         layers[-1] |= {"activation": _activation(network, "output", "sigmoid", where)} | last
     rest = {name: network[name] for name in ("loss", "targets", "task") if name in network}
     return {"inputs": inputs, "layers": layers, **rest}
+
+
+def _hidden(table: Table, default: str, n: int, where: Where, key: str = "network") -> list[str]:
+    """Activations of `n` hidden layers, of which the table has one for all or one for each."""
+    given = table.get("hidden", default)
+    if not isinstance(given, list):
+        return [_activation(table, "hidden", default, where, key)] * n
+    if len(given) != n:
+        where.fail(f"{key}.hidden", f"has {len(given)} activations for {n} hidden layers; give one, or as many")
+    for name in given:
+        where.call(f"{key}.hidden", require_choice, "activation", name, ACTIVATIONS)
+    return given
 
 
 def _activation(table: Table, name: str, default: str, where: Where, key: str = "network") -> str:
@@ -258,8 +271,8 @@ def _rule_network(base: Table, delta: Any, key: str, where: Where) -> Network:
     where.table(delta, key, RULE_NETWORK_KEYS)
     layers = [dict(layer) for layer in base["layers"]]
     if "hidden" in delta:
-        activation = _activation(delta, "hidden", "", where, key)
-        layers[:-1] = [layer | {"activation": activation} for layer in layers[:-1]]
+        names = _hidden(delta, "", len(layers) - 1, where, key)
+        layers[:-1] = [layer | {"activation": name} for layer, name in zip(layers[:-1], names, strict=True)]
     if "output" in delta:
         layers[-1]["activation"] = _activation(delta, "output", "", where, key)
     common = _partial_layer(delta.get("layer", {}), f"{key}.layer", where)

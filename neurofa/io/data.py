@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..spec.errors import InputError, described, require, require_choice, require_whole
+from ..spec.errors import InputError, described, require, require_choice
 from ..spec.network import TASKS
 
 ROWS = 1024  # rows that a check or a statistic looks at together, so that no temporary array is as large as the data
@@ -65,7 +65,8 @@ class Data:
 
     def __post_init__(self) -> None:
         require_choice("data task", self.task, TASKS)
-        require_whole(f"data {self.name}", self, "n_outputs")
+        whole = isinstance(self.n_outputs, Integral) and not isinstance(self.n_outputs, bool)
+        require(whole, f"n_outputs of {self.name} is {described(self.n_outputs)}; give a whole number")
         require(self.n_outputs >= 0, f"n_outputs of {self.name} is {self.n_outputs}; it must not be negative")
         sides = np.atleast_1d(np.asarray(self.image_shape, object)).tolist()
         require(
@@ -100,8 +101,7 @@ class Data:
 
     def _set_inputs(self, part: str) -> None:
         what = f"x_{part} of {self.name}"
-        values = as_array(getattr(self, f"x_{part}"), what)
-        require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
+        values = real_array(getattr(self, f"x_{part}"), what)
         if part == "validation" and values.size == 0:
             values = np.empty((0, self.features), np.float32)
         require(values.ndim in (2, 3, 4), f"{what} has shape {values.shape}; it must be (n, features) or images")
@@ -134,8 +134,7 @@ class Data:
 
     def _set_targets(self, part: str) -> None:
         what, rows = f"y_{part} of {self.name}", len(getattr(self, f"x_{part}"))
-        values = as_array(getattr(self, f"y_{part}"), what)
-        require(values.dtype.kind in "biuf", f"{what} has type {values.dtype}; it must hold real numbers")
+        values = real_array(getattr(self, f"y_{part}"), what)
         if part == "validation" and values.size == 0:
             values = np.empty(0)
             if self.task == "regression":
@@ -150,7 +149,8 @@ class Data:
     def _labels(self, values: np.ndarray, what: str) -> np.ndarray:
         require(
             values.size == len(values),
-            f"{what} has shape {values.shape}; give class numbers of shape (n,), or floats and task 'regression'",
+            f"{what} has shape {values.shape}; give class numbers of shape (n,) (of one-hot rows y.argmax(1)), or task "
+            "'regression'",
         )
         values = values.reshape(len(values))
         if values.dtype.kind == "f":
@@ -162,6 +162,9 @@ class Data:
             classes = int(labels.max()) + 1
             require(classes >= 2, f"{what} has no label above {classes - 1}; give at least 2 classes, numbered from 0")
             object.__setattr__(self, "n_outputs", classes)
+            if labels.min() > 0:  # often those of a tool that counts from 1
+                said = f"no training sample is of class 0, so that output {classes - 1} of {classes} has the last class"
+                object.__setattr__(self, "note", "; ".join(filter(None, [self.note, said])))
         outside = (labels < 0) | (labels >= self.n_outputs)
         if outside.any():
             row = int(outside.argmax())
@@ -183,6 +186,17 @@ class Data:
         )
         _require_finite(targets, what)
         return targets
+
+
+def real_array(values: object, what: str) -> np.ndarray:
+    """An array of real numbers; refuses what is none, and says how to make one of it."""
+    require(not hasattr(values, "tocsr"), f"{what} is a sparse matrix; give {what.split()[0]}.toarray()")
+    array = as_array(values, what)
+    remedy = "it must hold real numbers"
+    if array.dtype.kind in "OSU":
+        remedy = "give numbers; of labels in words, np.unique(labels, return_inverse=True)[1]"
+    require(array.dtype.kind in "biuf", f"{what} has type {array.dtype}; {remedy}")
+    return array
 
 
 def as_array(values: object, what: str) -> np.ndarray:

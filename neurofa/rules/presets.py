@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..spec import Feedback, Perturbation, Rule
-from ..spec.errors import require_choice
+from ..spec.errors import require, require_choice
 
 LILLICRAP = "Lillicrap et al. 2016, Nat. Commun. 7:13276"
 NOKLAND = "Nøkland 2016, NeurIPS 29"
@@ -59,6 +59,10 @@ def named(name: str) -> Rule:
     if name.count("/") == 2:
         signal, route, feedback = name.split("/")
         return Rule(signal, route, feedback, name=name, title="composed")
+    parts = len(name.split("/"))
+    require(
+        parts == 1, f"rule {name!r} has {parts} parts; compose three, SIGNAL/ROUTE/FEEDBACK, as error/direct/random"
+    )
     known = f"choose one of: {', '.join(PRESETS)}; or compose SIGNAL/ROUTE/FEEDBACK"
     require_choice("rule", name, PRESETS, listed_by=known)
     return PRESETS[name]

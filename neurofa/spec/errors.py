@@ -1,11 +1,14 @@
 """The one exception for input that cannot be used, and helpers that word its messages."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import fields
 from difflib import get_close_matches
 from numbers import Integral, Real
-from types import UnionType
+from types import NoneType, UnionType
+from typing import Any, get_args
 
+ALIASES = {"linear": "identity", "cross_entropy": "cce", "mean_squared_error": "mse"}  # names that other tools have
 MOST_SHOWN = 60  # characters of a value in a message
 
 
@@ -22,18 +25,46 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
-def require_whole(what: str, owner: object, *names: str) -> None:
-    """Raise `InputError` unless these attributes of `owner` are whole numbers, or None."""
-    for name in names:
-        value = getattr(owner, name)
-        whole = value is None or (isinstance(value, Integral) and not isinstance(value, bool))
-        require(whole, f"{what} {name} is {value!r}; it must be a whole number")
+def require_fields(what: str, owner: Any, arrays: str = "") -> None:
+    """Raise `InputError` unless the fields of a dataclass are of the kinds that it declares.
+
+    Fields that hold several values are looked at where they are read. `arrays` says where arrays go instead.
+    """
+    for field in fields(owner):
+        kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        value = getattr(owner, field.name)
+        if not all(isinstance(kind, type) for kind in kinds) or any(_is(value, kind) for kind in kinds):
+            continue
+        asked = " or ".join(ASKED.get(kind, f"an instance of {kind.__name__}") for kind in kinds)
+        given = f"{what} {field.name} is {described(value)}; give {asked}"
+        raise InputError(given + (f" ({arrays})" if arrays and hasattr(value, "shape") else ""))
+
+
+ASKED: dict[type, str] = {
+    bool: "True or False", int: "a whole number", float: "a number", str: "a name", NoneType: "None"
+}  # fmt: skip
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whether a value is of a kind: True is no number, and a whole number will do for a number."""
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return isinstance(value, kind)
 
 
 def described(value: object) -> str:
     """A value for a message: itself where that is short, otherwise what it is."""
     text = repr(value)
     return text if len(text) <= MOST_SHOWN and "\n" not in text else f"of type {type(value).__name__}"
+
+
+def as_tuple(what: str, value: Any, *, one: type | None = None) -> tuple[Any, ...]:
+    """Several values as a tuple: of a list or an array, too; a single one where it is of the kind `one`."""
+    if one is not None and isinstance(value, one):
+        return (value,)
+    several = isinstance(value, Iterable) and not isinstance(value, str | Mapping | Set)
+    require(several, f"{what} is {described(value)}; give a list")
+    return tuple(value)
 
 
 def require_kind(what: str, value: object, kind: type | UnionType, *, optional: bool = False, hint: str = "") -> None:
@@ -69,15 +100,17 @@ def require_choice(what: str, value: object, allowed: Iterable[str], listed_by: 
     Where there are too many names for a line, `listed_by` is what to say in their place.
     """
     names = list(allowed)
-    if value in names:
+    if isinstance(value, str) and value in names:
         return
     hint = nearest_hint(str(value), names)
-    raise InputError(f"{what} {value!r} is unknown{hint}; {listed_by or 'choose one of: ' + ', '.join(names)}")
+    raise InputError(f"{what} {described(value)} is unknown{hint}; {listed_by or 'choose one of: ' + ', '.join(names)}")
 
 
 def nearest_hint(name: str, names: Iterable[str], most: int = 1, likeness: float = 0.6) -> str:
     """What may have been meant, in parentheses with a space in front, to follow "unknown"; empty if nothing is near."""
-    near = get_close_matches(name, list(names), n=most, cutoff=likeness)
+    cases = {other.lower(): other for other in names}  # `ReLU` is near to relu
+    near = [cases[found] for found in get_close_matches(name.lower(), list(cases), n=most, cutoff=likeness)]
+    near = [ALIASES[name.lower()]] if not near and ALIASES.get(name.lower()) in cases.values() else near
     return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 
 

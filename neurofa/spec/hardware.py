@@ -6,7 +6,7 @@ What each field means for a network is set down in docs/hardware.md, which is no
 import math
 from dataclasses import dataclass, field
 
-from .errors import require, require_choice, require_kind, require_whole
+from .errors import as_tuple, require, require_choice, require_fields
 from .neurons import NEURONS, RESETS
 from .rule import STRICT
 from .spiking import MAX_DELAY_TICKS, MAX_TICKS
@@ -43,8 +43,8 @@ class Levels:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("levels", self)
         require_choice("levels rounding", self.rounding, ROUNDINGS)
-        require_whole("levels", self, "lowest", "highest", "step")
         require(self.step >= 1, f"levels step is {self.step}; it must be at least 1")
         span = self.highest - self.lowest
         require(
@@ -100,8 +100,7 @@ class State:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require_whole("state", self, "membrane_bits", "current_bits", "decay_bits", "weight_shift", "exponent_min")
-        require_whole("state", self, "exponent_max", "threshold_bits", "threshold_shift")
+        require_fields("state", self)
         for name in ("membrane_bits", "current_bits", "threshold_bits"):
             bits = getattr(self, name)
             require(bits is None or 2 <= bits <= 24, f"state {name} is {bits}; it must be 2 to 24")
@@ -142,7 +141,7 @@ class TraceLevels:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require_whole("trace", self, "bits", "impulse")
+        require_fields("trace", self)
         require(1 <= self.bits <= 24, f"trace bits is {self.bits}; it must be 1 to 24")
         power = self.impulse >= 1 and self.impulse & (self.impulse - 1) == 0
         require(
@@ -178,11 +177,13 @@ class Neurons:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        for what, given, known in (("models", self.models, NEURONS), ("resets", self.resets, RESETS)):
+        require_fields("neurons", self)
+        for what, known in (("models", NEURONS), ("resets", RESETS)):
+            given = as_tuple(f"neurons {what}", getattr(self, what))
+            object.__setattr__(self, what, given)
             require(len(given) > 0, f"neurons {what} is empty; give at least one of {', '.join(known)}")
             for name in given:
                 require_choice(f"neurons {what}", name, known)
-        require_whole("neurons", self, "delay_ticks_min", "delay_ticks_max", "refractory_ticks_max")
         require(
             1 <= self.delay_ticks_min <= self.delay_ticks_max <= MAX_DELAY_TICKS,
             f"neurons delays go from {self.delay_ticks_min} to {self.delay_ticks_max} ticks; they must lie in "
@@ -221,7 +222,7 @@ class Limits:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require_whole("limits", self, *vars(self))
+        require_fields("limits", self)
         for name, value in vars(self).items():
             _at_least(f"limits {name}", value, 1)
 
@@ -251,7 +252,7 @@ class Learning:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require_whole("learning", self, "every_ticks")
+        require_fields("learning", self)
         _at_least("learning every_ticks", self.every_ticks, 1)
         require(
             (self.every_ticks or 1) <= MAX_TICKS,
@@ -300,6 +301,7 @@ class Energy:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("energy", self)
         for name in ENERGIES:
             _at_least(f"energy {name}", getattr(self, name), 0)
 
@@ -346,11 +348,8 @@ class Hardware:
         return self.name + ("+shadow" if self.learning.shadow else "")
 
     def __post_init__(self) -> None:
+        require_fields("hardware", self)
         require(self.name.strip() != "", "hardware name is empty; give it one")
-        kinds: dict[str, type] = {**dict.fromkeys(("weights", "feedback", "modulators"), Levels), "traces": TraceLevels}
-        kinds |= {"state": State, "neurons": Neurons, "limits": Limits, "learning": Learning, "energy": Energy}
-        for name, kind in kinds.items():
-            require_kind(f"hardware {name}", getattr(self, name), kind, optional=kind in (Levels, TraceLevels, State))
         require(
             self.weights is not None or not self.learning.shadow,
             f"hardware {self.name!r} has weights in full precision, which need no shadow; give levels or leave it out",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .errors import require_fields, require_kind
 from .network import Network
 from .rule import STRICT, Perturbation, Rule
 from .spiking import Spiking
@@ -32,8 +33,11 @@ class Override:
 
     __pydantic_config__ = STRICT
 
+    def __post_init__(self) -> None:
+        require_fields("override", self)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Model:
     """A published architecture: network, training protocol, data, and each rule's own settings.
 
@@ -58,6 +62,16 @@ class Model:
     spiking: Spiking = field(default_factory=Spiking)
 
     __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        require_fields("model", self)
+        require_kind("model rules", self.rules, Mapping, hint="an nf.Override by name of rule")
+        for name, own in self.rules.items():
+            require_kind(f"model rules {name!r}", own, Override)
+
+    def __repr__(self) -> str:
+        named = f"{self.title!r}, " if self.title else ""
+        return f"Model({named}{self.network!r}, data {self.data.name!r})"
 
     def for_rule(self, rule: Rule) -> tuple[Network, Training, Rule]:
         """Network, training and rule with the rule's own settings of this model in place.

@@ -1,11 +1,11 @@
 """What a fully-connected network is: layers with their activations and initialisers, a loss, a task."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
+from numbers import Real
 
-from .errors import InputError, require, require_choice, require_whole
+from .errors import InputError, as_tuple, require, require_choice, require_fields, require_kind
 from .rule import STRICT
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu", "softmax")
@@ -22,6 +22,7 @@ INITS = (
     "normal",
     "abs_normal",
 )
+LOSS_OF = {"sigmoid": "bce", "softmax": "cce"}  # the usual loss of an output
 BOUNDED = ("tanh", "sigmoid", "hard_tanh", "softmax")
 
 
@@ -52,6 +53,7 @@ class Init:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("init", self)
         require_choice("init", self.kind, INITS)
         if self.kind == "uniform":
             require(
@@ -128,10 +130,8 @@ class Layer:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require(
-            isinstance(self.units, Integral) and self.units >= 1,
-            f"layer units is {self.units!r}; it must be a whole number of at least 1",
-        )
+        require_fields("layer", self, "arrays go into params, as params={'layers.0.W': W}")
+        require(self.units >= 1, f"layer units is {self.units}; it must be at least 1")
         require_choice("layer activation", self.activation, ACTIVATIONS)
         require(0 <= self.slope < math.inf, f"layer slope is {self.slope}; it must be at least 0 and finite")
         require(0 <= self.dropout < 1, f"layer dropout is {self.dropout}; it must be in [0, 1)")
@@ -139,7 +139,7 @@ class Layer:
             object.__setattr__(self, name, Init.of(getattr(self, name)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """A fully-connected feedforward network with its loss.
 
@@ -175,17 +175,20 @@ class Network:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
-        require_whole("network", self, "inputs")
+        require_fields("network", self)
+        object.__setattr__(self, "layers", as_tuple("network layers", self.layers, one=Layer))
+        for layer in self.layers:
+            require_kind("one of the network's layers", layer, Layer, hint="nf.Layer, or widths to nf.Network.dense")
         require(self.inputs >= 1, f"network inputs is {self.inputs}; it must be at least 1")
         require(len(self.layers) >= 1, "network layers is empty; give at least the output layer")
         require_choice("network loss", self.loss, LOSSES)
         require_choice("network task", self.task, TASKS)
         if self.targets is None:
             object.__setattr__(self, "targets", (-1.0, 1.0) if self.loss == "exponential" else (0.0, 1.0))
-        object.__setattr__(self, "targets", tuple(self.target_values))
+        object.__setattr__(self, "targets", as_tuple("network targets", self.target_values))
+        numbers = len(self.target_values) == 2 and all(isinstance(value, Real) for value in self.target_values)
         require(
-            len(self.target_values) == 2 and -math.inf < self.target_values[0] < self.target_values[1] < math.inf,
+            numbers and -math.inf < self.target_values[0] < self.target_values[1] < math.inf,
             f"network targets is {self.targets}; give two finite numbers: of the wrong class, and a larger one of the "
             "right class",
         )
@@ -197,7 +200,8 @@ class Network:
         for loss, activation in (("bce", "sigmoid"), ("cce", "softmax")):
             require(
                 self.loss != loss or output == activation,
-                f"loss {loss!r} needs a {activation} output, not {output!r}; set the last layer's activation",
+                f"loss {loss!r} needs a {activation} output, not {output!r}; set the last layer's activation, "
+                f"or another loss, such as {LOSS_OF.get(output, 'mse')!r}",
             )
         require(
             output != "softmax" or self.loss == "cce", f"a softmax output needs loss 'cce', not {self.loss!r}; set loss"
@@ -212,11 +216,16 @@ class Network:
                 f"loss {self.loss!r} takes targets (0, 1), not {self.targets}; leave them out",
             )
             require(
-                self.task == "classification", f"loss {self.loss!r} is for classification; use 'mse' for regression"
+                self.task == "classification",
+                f"loss {self.loss!r} is for classification; use 'mse' for regression, and output 'identity'",
             )
         if self.loss == "exponential":
             require(self.targets == (-1.0, 1.0), f"loss 'exponential' takes targets (-1, 1), not {self.targets}")
             require(self.task == "classification", "loss 'exponential' is for classification; use 'mse' for regression")
+
+    def __repr__(self) -> str:
+        activations = "/".join(dict.fromkeys(layer.activation for layer in self.layers))
+        return f"Network({'-'.join(map(str, self.sizes))}, {activations}, {self.loss})"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -232,7 +241,7 @@ class Network:
     @staticmethod
     def dense(
         sizes: tuple[int, ...],
-        hidden: str = "tanh",
+        hidden: str | Sequence[str] = "tanh",
         output: str = "sigmoid",
         loss: str = "bce",
         *,
@@ -248,7 +257,7 @@ class Network:
         sizes
             Widths from the input to the output, at least these two.
         hidden, output
-            Activation of the hidden layers, and of the output layer.
+            Activation of the hidden layers, one for all or one for each, and of the output layer.
         loss, task, targets
             As in `Network`.
         output_init
@@ -273,8 +282,14 @@ class Network:
         for name in layer:
             known = [one.name for one in fields(Layer) if one.name not in ("units", "activation")]
             require_choice("field of all layers", name, known)
-        require_choice("layer activation", hidden, ACTIVATIONS)  # which may be that of no layer
-        layers = [Layer(n, hidden, **layer) for n in widths[1:-1]]  # type: ignore[arg-type]
+        own = as_tuple("hidden", hidden, one=str)
+        own = own * len(widths[1:-1]) if isinstance(hidden, str) else own
+        require_choice("layer activation", hidden if isinstance(hidden, str) else "tanh", ACTIVATIONS)  # of no layer
+        require(
+            len(own) == len(widths) - 2,
+            f"hidden has {len(own)} activations for {len(widths) - 2} hidden layers; give one for all, or one for each",
+        )
+        layers = [Layer(n, name, **layer) for n, name in zip(widths[1:-1], own, strict=True)]  # type: ignore[arg-type]
         last = Layer(widths[-1], output, **layer)  # type: ignore[arg-type]
         if output_init is not None:
             last = replace(last, init=output_init)

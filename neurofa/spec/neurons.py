@@ -6,7 +6,7 @@ What each field does in a tick is set down in docs/spiking.md, which is normativ
 import math
 from dataclasses import dataclass
 
-from .errors import require, require_choice, require_finite, require_number, require_positive
+from .errors import require, require_choice, require_fields, require_finite, require_positive
 from .rule import STRICT
 
 NEURONS = ("if", "lif", "cuba_lif")
@@ -55,6 +55,7 @@ class Neuron:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("neuron", self)
         require_choice("neuron model", self.model, NEURONS)
         require_choice("neuron reset", self.reset, RESETS)
         for name in ("tau_m_ms", "tau_syn_ms", "r", "tau_threshold_ms"):
@@ -120,6 +121,7 @@ class Encoder:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("encoder", self)
         require_choice("encoder", self.kind, ENCODERS)
         require_choice("encoder phase", self.phase, PHASES)
         require_positive("encoder max_rate_hz", self.max_rate_hz)
@@ -151,9 +153,8 @@ class PostFactor:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("post factor", self)
         require_choice("post factor", self.kind, POSTS)
-        for name in ("low", "high"):
-            require_number(f"post factor {name}", getattr(self, name))
         require(self.low < self.high, f"post factor window ({self.low}, {self.high}) is empty; low must be below high")
         require_positive("post factor tau_ms", self.tau_ms)
         require_positive("post factor slope", self.slope)
@@ -185,6 +186,7 @@ class Homeostasis:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("homeostasis", self)
         require_positive("homeostasis target_rate_hz", self.target_rate_hz)
         require_positive("homeostasis rate", self.rate)
         require(

@@ -7,7 +7,7 @@ modulatory signal ``M`` comes from; the activity and the derivative belong to th
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import InputError, require, require_choice, require_whole
+from .errors import InputError, require, require_choice, require_fields
 
 SIGNALS = ("error", "error_sign", "target", "loss_change", "none")
 ROUTES = ("sequential", "direct", "broadcast", "none")
@@ -63,6 +63,7 @@ class Feedback:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("feedback", self)
         require_choice("feedback source", self.source, SOURCES)
         if self.source == "sign_transpose":
             if self.magnitude is None:
@@ -73,8 +74,7 @@ class Feedback:
         if self.source == "pseudoinverse":
             if self.every is None:
                 object.__setattr__(self, "every", 1)
-            require_whole("feedback", self, "every")
-            require(self.every is not None and self.every >= 1, "feedback every must be at least 1 update")
+                require(self.every is not None and self.every >= 1, "feedback every must be at least 1 update")
         elif self.every is not None:
             raise InputError(f"feedback every belongs to 'pseudoinverse', not to {self.source!r}; leave it out")
 
@@ -120,6 +120,7 @@ class Perturbation:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("perturbation", self)
         require_choice("perturbation estimator", self.estimator, ESTIMATORS)
         for name in ("noise_std", "learning_rate", "ridge"):
             value = getattr(self, name)
@@ -172,6 +173,7 @@ class Rule:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("rule", self, "arrays go into params, as params={'layers.0.B': B}")
         require_choice("rule signal", self.signal, SIGNALS)
         require_choice("rule route", self.route, ROUTES)
         feedback = Feedback.of(self.feedback)

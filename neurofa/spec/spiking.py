@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from numbers import Real
 
-from .errors import described, require, require_choice, require_kind, require_number, require_positive
+from .errors import as_tuple, described, require, require_choice, require_fields, require_positive
 from .neurons import Encoder, Homeostasis, Neuron, PostFactor
 from .rule import STRICT
 from .ticks import nearest_ticks
@@ -104,12 +104,7 @@ class Spiking:
         for name, kind in (("encoder", Encoder), ("neuron", Neuron), ("output_neuron", Neuron), ("post", PostFactor)):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, kind(getattr(self, name)))
-            require_kind(f"spiking {name}", getattr(self, name), kind, optional=name == "output_neuron")
-        require_kind("spiking training", self.training, Training)
-        require_kind("spiking homeostasis", self.homeostasis, Homeostasis, optional=True)
-        require_kind("spiking reset_state", self.reset_state, bool, hint="True or False")
-        for name in ("baseline_rate", "transmission", "learning_starts_ms"):
-            require_number(f"spiking {name}", getattr(self, name))
+        require_fields("spiking", self)
         for name in ("dt_ms", "sample_ms", "error_threshold", "hidden_error_threshold"):
             require_positive(f"spiking {name}", getattr(self, name))
         for name in ("tau_mod_ms", "tau_pre_ms"):
@@ -145,10 +140,10 @@ class Spiking:
                 neuron.refractory_ms / self.dt_ms <= MAX_TICKS,
                 f"spiking {what} refractory_ms is more than {MAX_TICKS} ticks of {self.dt_ms:g} ms; shorten it",
             )
-        pair = self.target_activity
-        fits = isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(value, Real) for value in pair)
+        pair = as_tuple("spiking target_activity", self.target_activity)
+        object.__setattr__(self, "target_activity", pair)
         require(
-            fits and 0 <= pair[0] < pair[1] <= 1,
+            len(pair) == 2 and all(isinstance(value, Real) for value in pair) and 0 <= pair[0] < pair[1] <= 1,
             f"spiking target_activity is {described(pair)}; give 0 <= wrong < right <= 1",
         )
         require(

@@ -1,11 +1,12 @@
 """How a network is trained, and on which data."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
 
-from .errors import InputError, require, require_choice, require_whole
+from .errors import InputError, as_tuple, described, require, require_choice, require_fields
 from .rule import STRICT
 
 OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
@@ -17,10 +18,13 @@ AUGMENTATIONS = ("flip", "elastic")
 
 def by_layer(what: str, value: float | Sequence[float]) -> float | tuple[float, ...]:
     """A value for all layers, or one for each as a tuple: a list or an array will do."""
-    values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    values: tuple[Any, ...] = (value,)
+    if several := isinstance(value, Iterable) and not isinstance(value, str | Mapping | Set):
+        values = tuple(value)
     for one in values:
-        require(isinstance(one, Real), f"{what} is {value!r}; give a number for all layers, or one for each")
-    return values if isinstance(value, Iterable) else value
+        fits = isinstance(one, Real) and not isinstance(one, bool)
+        require(fits, f"{what} is {described(value)}; give a number for all layers, or one for each")
+    return values if several else values[0]
 
 
 def for_layers(what: str, value: float | tuple[float, ...], n_layers: int) -> tuple[float, ...]:
@@ -63,6 +67,7 @@ class Optimiser:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("optimiser", self)
         require_choice("optimiser", self.kind, OPTIMISERS)
         object.__setattr__(self, "epsilon", by_layer("optimiser epsilon", self.epsilon))
         for name in ("momentum", "beta1", "beta2", "alpha"):
@@ -138,9 +143,12 @@ class Schedule:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("schedule", self)
         require_choice("schedule", self.kind, SCHEDULES)
-        require_whole("schedule", self, "every", "patience")
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        object.__setattr__(self, "milestones", as_tuple("schedule milestones", self.milestones))
+        for epoch in self.milestones:
+            whole = isinstance(epoch, Integral) and not isinstance(epoch, bool) and epoch >= 0
+            require(whole, f"schedule milestones are {self.milestones}; give epochs, counted from 0")
         require(0 < self.factor <= 1, f"schedule factor is {self.factor}; it must be in (0, 1]")
         require(self.patience >= 1, f"schedule patience is {self.patience}; it must be at least 1 epoch")
         if self.kind == "step":
@@ -193,9 +201,9 @@ class Training:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        require_fields("training", self)
         object.__setattr__(self, "optimiser", Optimiser.of(self.optimiser))
         object.__setattr__(self, "learning_rate", by_layer("training learning_rate", self.learning_rate))
-        require_whole("training", self, "epochs", "batch_size", "early_stopping", "report_last")
         require(self.epochs >= 0, f"training epochs is {self.epochs}; it must be at least 0")
         require(self.batch_size >= 0, f"training batch_size is {self.batch_size}; use 1 or more, or 0 for all samples")
         require(self.report_last >= 1, f"training report_last is {self.report_last}; it must be at least 1 epoch")
@@ -265,7 +273,7 @@ class DataSpec:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        require_whole("data", self, "classes", "train_samples")
+        require_fields("data", self)
         require(self.classes is None or self.classes >= 2, f"data classes is {self.classes}; it must be at least 2")
         require(
             self.train_samples is None or self.train_samples >= 1,
@@ -275,12 +283,15 @@ class DataSpec:
         require(0 <= self.label_noise <= 1, f"data label_noise is {self.label_noise}; it must be a fraction in [0, 1]")
         require_choice("data normalisation", self.normalisation, NORMALISATIONS)
         if self.scale is not None:
+            object.__setattr__(self, "scale", as_tuple("data scale", self.scale))
+            numbers = len(self.scale) == 2 and all(isinstance(end, Real) for end in self.scale)
             require(
-                -math.inf < self.scale[0] < self.scale[1] < math.inf,
+                numbers and -math.inf < self.scale[0] < self.scale[1] < math.inf,
                 f"data scale is {self.scale}; give a smaller and a larger finite number",
             )
             require(
                 self.normalisation == "none", f"data scale and normalisation {self.normalisation!r}: choose one of them"
             )
+        object.__setattr__(self, "augment", as_tuple("data augment", self.augment, one=str))
         for name in self.augment:
             require_choice("data augment", name, AUGMENTATIONS)

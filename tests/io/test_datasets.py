@@ -463,7 +463,7 @@ def test_npz_with_a_validation_set(tmp_path):
         ({"x_test": np.zeros((2, 4))}, "4 features and x_train has 3"),
         ({"x_train": np.zeros((0, 3)), "y_train": np.zeros(0, int)}, "empty"),
         ({"x_train": np.zeros(4)}, "shape"),
-        ({"x_train": np.array([["a", "b", "c"]] * 4)}, "real numbers"),
+        ({"x_train": np.array([["a", "b", "c"]] * 4)}, "type <U1; give numbers"),
         ({"x_train": np.zeros((4, 8, 8, 3))}, r"\(n, channels, height, width\)"),
         ({"x_train": np.zeros((4, 1, 3)), "x_test": np.zeros((2, 3, 1))}, "same shape"),
         ({"y_train": np.array([0, np.nan, 1, 1]), "y_test": np.ones(2)}, "1 NaN"),
