@@ -16,7 +16,7 @@ from .kernels.presenting import begin, run_ticks
 from .kernels.storing import begin_draws
 from .recorder import MAX_EVENTS, Record, Recorder, as_records
 from .recording import Recording
-from .rules import Plan, fitted, freeze, lower, precision_of, with_basis, without_feedback
+from .rules import Plan, fitted, freeze, lower, on_route, precision_of, with_basis, without_feedback
 from .rules.feedback import FOLLOWS
 from .rules.plan import require_params
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
@@ -74,6 +74,7 @@ def observe(
     network, _, rule, chosen = settings_for(net, rule, spiking)
     if params is not None:
         require_params(params)
+        params = on_route(network, rule, params)
     given = dict(params or {})
     if FOLLOWS.get(rule.feedback_source.source) not in OWN:
         given = without_feedback(given)

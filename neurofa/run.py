@@ -104,7 +104,8 @@ def updates(
         Feedback ``layers.l.B`` of a hidden layer l has shape (n_source, n_post): the source is layer l + 1 on
         a sequential route and the output layer on a direct one. B may be left out where it follows from W
         (transpose, initial transpose, sign transpose, pseudoinverse); W transposed is used for ``transpose``
-        whatever is given.
+        whatever is given. If the shape of a B says that it is of another route, all B's are left aside as if they had
+        not been given.
     x, y
         Inputs (n_samples, n_inputs) and labels (n_samples,), or targets (n_samples, n_outputs) of a regression.
     mode
@@ -206,8 +207,10 @@ def train(
         constraints, as docs/hardware.md says.
     params
         Initial parameters that take the place of drawn ones; keys and shapes as in `neurofa.updates`. Those that
-        another run left will do; the optimiser and the order of samples begin anew. A B that follows from W must do so,
-        but for what is computed anew from several W, or as a pseudoinverse: it is used as it is until it is renewed.
+        another run left will do; the optimiser and the order of samples begin anew. If the shape of a B says that it is
+        of a run on another route, all B's are left aside as if they had not been given: they follow from W, or are
+        drawn from the seed. Otherwise a B that follows from W must do so, but for what is computed anew from several W,
+        or as a pseudoinverse: it is used as it is until it is renewed.
     probe_every
         Updates between two probes; after each epoch if None, never if 0.
     augment

@@ -21,7 +21,7 @@ from .io.config import spec_hash
 from .io.data import Data
 from .io.descriptions import as_text
 from .protocol import Rates, check_data, check_protocol
-from .rules import BP, Params, Plan, freeze, lower, without_feedback
+from .rules import BP, Params, Plan, freeze, lower, on_route, without_feedback
 from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, require
 from .spec.seeds import streams
@@ -84,7 +84,8 @@ class Trainer:
         self.plan = lower(network, rule, seed, precision=training.precision, params=params)
         if hardware is not None:  # parameters that are given are put on the nearest levels, drawn ones by chance
             how = None if mode == "rate" else spiking
-            self.plan = constrain(self.plan, how, hardware, seed=seed, given=params or ())
+            given = on_route(network, rule, params or {})
+            self.plan = constrain(self.plan, how, hardware, seed=seed, given=given)
         random = streams(seed)
         self.shuffle, self.augment_rng = random.shuffle, random.augment
         self.augment = augment if callable(augment) else augmenter_for(data, augment, seed) if augment else None

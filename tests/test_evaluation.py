@@ -263,3 +263,54 @@ def test_feedback_follows_weights_that_are_put_on_levels(case):
         for route in nf.lower(network, rule, params=stored.params).feedback:
             B = nf.rules.derive(rule.feedback_source, stored.params, route.source, route.layer, route.basis)
             np.testing.assert_allclose(stored.params[f"layers.{route.layer}.B"], B, rtol=1e-5, atol=1e-7)
+
+
+DEEP = nf.Network.dense((9, 8, 7, 6, 3))
+FROM_W = ("bp", "sign_fa", "pseudo_bp", "initial_transpose")
+OF_ROUTES = {
+    **{name: PRESETS[name] for name in ("bp", "sign_fa", "pseudo_bp", "fa", "dfa", "drtp", "matching", "np_dfa")},
+    "initial_transpose": nf.Rule("error", "direct", "initial_transpose", name="initial_transpose"),
+}
+
+
+@pytest.mark.parametrize("other", ["dfa", "fa"])
+@pytest.mark.parametrize("name", OF_ROUTES)
+def test_parameters_of_a_run_on_another_route_begin_a_run(name, other):
+    """Its B's are as if they had not been given, on a chip's levels too; those of the same route are used."""
+    rule, data = OF_ROUTES[name], data_for(DEEP, 30)
+    how = {"training": protocol(epochs=1), "seed": 4}
+    params = nf.train(DEEP, PRESETS[other], data, seed=3, training=protocol(epochs=1)).params
+    if PRESETS[other].route == rule.route:
+        if name not in FROM_W:
+            given = nf.lower(DEEP, rule, 4, params=params, precision="float64").params
+            np.testing.assert_array_equal(given["layers.1.B"], params["layers.1.B"])
+        return
+    bare = nf.rules.without_feedback(params)
+    for hardware in (None,) if name == "np_dfa" else (None, FEEDBACK_LEVELS):
+        given, without = (nf.train(DEEP, rule, data, params=p, hardware=hardware, **how).params for p in (params, bare))
+        for key, value in without.items():
+            np.testing.assert_array_equal(given[key], value, err_msg=key)
+
+
+def test_single_updates_and_observations_leave_the_feedback_of_another_route_aside():
+    params = nf.lower(DEEP, DFA, 2).params
+    bare = nf.rules.without_feedback(params)
+    x, y = np.random.default_rng(0).random((4, 9)), np.array([0, 1, 2, 1])
+    for rule in (BP, PRESETS["pseudo_bp"], PRESETS["shallow"]):
+        given, without = (nf.updates(DEEP, rule, p, x, y) for p in (params, bare))
+        np.testing.assert_array_equal(given["layers.0.dW"], without["layers.0.dW"])
+    with pytest.raises(nf.InputError, match=r"give layers\.0\.B with shape \(7, 8\)"):
+        nf.updates(DEEP, PRESETS["fa"], params, x, y)  # a pure function draws nothing
+    for rule in (PRESETS["fa"], PRESETS["sign_fa"]):
+        given, without = (nf.observe(DEEP, rule, p, x, y).errors["layers.2"] for p in (params, bare))
+        for seen, expected in zip(given, without, strict=True):
+            np.testing.assert_array_equal(seen, expected)
+
+
+def test_feedback_with_the_shape_of_no_route_is_refused():
+    params = nf.lower(DEEP, DFA, 2).params
+    for rule in (BP, DFA, PRESETS["fa"]):
+        with pytest.raises(nf.InputError, match=r"layers\.0\.B has shape \(5, 8\); the network needs"):
+            nf.lower(DEEP, rule, params=nf.rules.without_feedback(params) | {"layers.0.B": np.zeros((5, 8))})
+    with pytest.raises(nf.InputError, match=r"layers\.0\.B is not an array of numbers"):
+        nf.lower(DEEP, DFA, params=params | {"layers.0.B": [[1.0], [2.0, 3.0]]})

@@ -2,8 +2,9 @@
 
 from .constraint import Constraint, Grid, Integers
 from .feedback import derive, following, path_weights, renewed
+from .given import fitted, on_route
 from .initialise import draw
-from .lower import check, fitted, freeze, lower, with_basis
+from .lower import check, freeze, lower, with_basis
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, without_feedback
 from .presets import (
     ADAFA,
@@ -57,6 +58,7 @@ __all__ = [
     "freeze",
     "lower",
     "named",
+    "on_route",
     "path_weights",
     "precision_of",
     "renewed",

@@ -11,6 +11,7 @@ from ..spec.errors import InputError, require, require_kind
 from ..spec.network import BOUNDED
 from ..spec.seeds import streams
 from .feedback import FOLLOWS, derive, initial, path_weights
+from .given import check_keys, feedback_keys, fitted, on_route
 from .initialise import draw, reach
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, require_params
 
@@ -74,58 +75,6 @@ def feedforward(network: Network, seed: int, dtype: str, given: Mapping[str, np.
     return params
 
 
-def fitted(key: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """A parameter of the user's as a new array of the given shape and precision.
-
-    Parameters
-    ----------
-    key
-        What messages call it, such as ``layers.0.W``.
-    value
-        The parameter, or nested lists of numbers.
-    shape
-        That it must have.
-    dtype
-        ``float32`` or ``float64``.
-
-    Returns
-    -------
-    numpy.ndarray
-        A copy.
-
-    Raises
-    ------
-    InputError
-        If it is no array of finite numbers, or has another shape.
-    """
-    try:
-        array = np.array(value, dtype=dtype)
-    except (TypeError, ValueError):
-        raise InputError(f"{key} is not an array of numbers; give one of shape {shape}") from None
-    require(array.shape == shape, f"{key} has shape {array.shape}; the network needs {shape}")
-    require(bool(np.isfinite(array).all()), f"{key} holds NaN or infinite values; give finite numbers")
-    return array
-
-
-def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
-    """Source layer of the signal by hidden layer, for rules that feed back through matrices."""
-    last = len(network.layers) - 1
-    if rule.feedback_source.source == "none":
-        return {}
-    return {layer: last if rule.route == "direct" else layer + 1 for layer in range(last)}
-
-
-def check_keys(network: Network, given: Mapping[str, np.ndarray]) -> None:
-    """Refuse parameters that the network does not have."""
-    require_params(given)
-    known = {f"layers.{i}.W" for i in range(len(network.layers))}
-    known |= {f"layers.{i}.b" for i, layer in enumerate(network.layers) if layer.bias}
-    known |= {f"layers.{i}.B" for i in range(len(network.layers) - 1)}
-    for key in given:
-        if key not in known:
-            raise InputError(f"parameter {key!r} is not one of this network's; it has {', '.join(sorted(known))}")
-
-
 def lower(
     network: Network,
     rule: Rule,
@@ -145,7 +94,8 @@ def lower(
     precision
         ``float32`` or ``float64``.
     params
-        Initial parameters that take the place of drawn ones, keys as in `Plan`.
+        Initial parameters that take the place of drawn ones, keys as in `Plan`. Where they are of a run on another
+        route, its B's are left aside as if they had not been given.
 
     Returns
     -------
@@ -157,10 +107,11 @@ def lower(
     InputError
         If rule and network do not go together, or a parameter has the wrong name or shape.
     """
-    given = {} if params is None else params
+    given: Mapping[str, np.ndarray] = {} if params is None else params
     require_params(given)
     check(network, rule, given)
     check_keys(network, given)
+    given = on_route(network, rule, given)
     values = feedforward(network, seed, precision, given)
     feedback, rng = rule.feedback_source, streams(seed).feedback
     follow = FOLLOWS.get(feedback.source, "")
@@ -185,7 +136,8 @@ def lower(
             near = np.allclose(own, B, rtol=1e-3, atol=1e-3 * float(np.abs(B).max(initial=0)))
             if not near:
                 raise InputError(
-                    f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the parameters"
+                    f"{key} follows from W under rule {rule.name!r}, and is another one; leave it out of the "
+                    "parameters, as nf.rules.without_feedback(params) does"
                 )
         if feedback.source == "perturbation" and rule.perturbation and rule.perturbation.estimator == "ridge":
             B = np.zeros_like(B)  # the regression has seen nothing yet
@@ -283,7 +235,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
         Whose update it is; its constraint is checked, but moves no weight.
     params
         Every W and b; B where the rule's feedback does not follow from W. A given B is used as it is, except
-        that backpropagation's is W transposed whatever is given.
+        that backpropagation's is W transposed whatever is given, and that those of another route are left aside.
 
     Returns
     -------
@@ -299,6 +251,7 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     check(network, rule, params)
     check_keys(network, params)
     precision = precision_of(params)
+    params = on_route(network, rule, params)
     sizes, values = network.sizes, {}
     for index, described in enumerate(network.layers):
         shapes: dict[str, tuple[int, ...]] = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}
