@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
-    from .evaluation import Score, evaluate, load_run, predict
+    from .evaluation import Score, classify, evaluate, load_run, predict
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
@@ -60,7 +60,7 @@ _HOME = {
     **dict.fromkeys(("Run", "train", "updates"), "run"),
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
-    **dict.fromkeys(("Score", "evaluate", "load_run", "predict"), "evaluation"),
+    **dict.fromkeys(("Score", "classify", "evaluate", "load_run", "predict"), "evaluation"),
     "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
     "observe": "observation",
     "Record": "recorder",
@@ -107,6 +107,7 @@ __all__ = [
     "Training",
     "agreement",
     "analysis",
+    "classify",
     "convert",
     "evaluate",
     "exchange",

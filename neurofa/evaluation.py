@@ -121,9 +121,7 @@ def predict(
     -------
     numpy.ndarray
         Activities of the output layer, (n_samples, n_outputs); in spiking mode the number of spikes over that of an
-        input of 1. The class is that of the largest; of a single output it is 1 where the output is above the middle of
-        the network's targets, in spiking mode of `Spiking.target_activity`. (Between outputs with as many spikes
-        `evaluate` decides by their membranes.)
+        input of 1. `classify` gives classes.
 
     Raises
     ------
@@ -132,14 +130,76 @@ def predict(
     """
     require_own(mode)
     engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
-    x = np.atleast_2d(as_array(x, "x"))
-    n_out = network.layers[-1].units
-    y = np.zeros(len(x), np.int64) if network.task == "classification" else np.zeros((len(x), n_out), np.float32)
-    x, y = as_batch(network, x, y)
+    x, y = _without_targets(network, x)
     engine.check_samples(x, y)
     at_once = EVALUATION_BATCH if mode == "rate" else len(x)  # an encoder counts samples from the first of a call
     parts = [engine.activities(x[n : n + at_once], y[n : n + at_once])[-1] for n in range(0, len(x), at_once)]
     return np.concatenate(parts)
+
+
+def classify(
+    net: Network | Model,
+    rule: Rule,
+    params: Mapping[str, np.ndarray],
+    x: np.ndarray,
+    mode: str = "rate",
+    seed: int = 0,
+    *,
+    spiking: Spiking | None = None,
+    hardware: Hardware | str | None = None,
+) -> np.ndarray:
+    """Classes that a network gives to samples: those by which `evaluate` counts its errors.
+
+    Parameters
+    ----------
+    net, rule, params, mode, seed, spiking, hardware
+        As for `evaluate`.
+    x
+        Inputs (n_samples, n_inputs).
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_samples,), int64: the number of the largest output, and of several the first. In spiking mode it is the one
+        with the most spikes, of several the one with the highest membrane. Of a single output the class is 1 where it
+        is above the middle of the network's targets, in spiking mode of `Spiking.target_activity`.
+
+    Raises
+    ------
+    InputError
+        If parameters, inputs and network do not fit together, or the network has no classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurofa as nf
+    >>> net, x = nf.Network.dense((4, 3, 2)), np.eye(4)
+    >>> params = nf.lower(net, nf.rules.DFA).params
+    >>> classes = nf.classify(net, nf.rules.DFA, params, x)
+    >>> np.array_equal(classes, nf.predict(net, nf.rules.DFA, params, x).argmax(1))
+    True
+    """
+    require_own(mode)
+    engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
+    require(network.task == "classification", "the network is of a regression and has no classes; use nf.predict")
+    if mode == "spiking":
+        from .engines.spiking import SpikingEngine
+
+        assert isinstance(engine, SpikingEngine)
+        x, y = _without_targets(network, x)
+        engine.check_samples(x, y)
+        return engine.classes(x)
+    out = predict(net, rule, params, x, mode, hardware=hardware).astype(np.float64)  # as the kernel compares them
+    middle = 0.5 * sum(network.target_values)
+    return (out[:, 0] > middle).astype(np.int64) if out.shape[1] == 1 else out.argmax(axis=1)
+
+
+def _without_targets(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Samples that nothing is known of, as a batch: their labels or targets are 0."""
+    x = np.atleast_2d(as_array(x, "x"))
+    n_out = network.layers[-1].units
+    y = np.zeros(len(x), np.int64) if network.task == "classification" else np.zeros((len(x), n_out), np.float32)
+    return as_batch(network, x, y)
 
 
 def require_own(mode: str) -> None:

@@ -97,7 +97,8 @@ class SpikingEngine:
     def _shown(self, n: int) -> Shown:
         units = len(self.shared.built.resting)
         spikes, net = (np.zeros((n, units), np.int64) for _ in range(2))
-        return Shown(np.zeros(n), np.zeros(n), spikes, net, np.zeros((n, units), self.plan.dtype))
+        losses, named = np.zeros(n), np.zeros(n, np.int64)
+        return Shown(losses, named, np.zeros(n), spikes, net, np.zeros((n, units), self.plan.dtype))
 
     def samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
         """Data as the kernels take them; checked when first seen."""
@@ -311,6 +312,13 @@ class SpikingEngine:
         full = self.spiking.peak * self.spiking.test_ticks
         parts = (shown.spikes[:, self.units(layer)] for layer in range(self.plan.n_layers))
         return [(part / full).astype(self.plan.dtype) for part in parts]
+
+    def classes(self, x: np.ndarray) -> np.ndarray:
+        """The class that each sample is given, (n_samples,): that by which `evaluate` counts errors."""
+        known, shown = self._known, self._shown(len(x))
+        self._look(self.samples(x, np.zeros(len(x), np.int64)), learns=False, shown=shown, key=self.test_key)
+        self._known = known
+        return shown.named
 
     @property
     def operations(self) -> np.ndarray:

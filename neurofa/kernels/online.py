@@ -64,6 +64,7 @@ class Shown(NamedTuple):
     """What presentations leave, a row for each."""
 
     loss: np.ndarray  # float64
+    named: np.ndarray  # class, int64
     change: np.ndarray  # of the loss over the noise's deviation
     spikes: np.ndarray  # (n, units), int64
     net: np.ndarray  # (n, units) signed events, int64
@@ -105,7 +106,7 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
             perturbed.injected[j] = perturbed.scale[j] * perturbed.noise[m, j]
         noise = perturbed.injected
     first = quiet if perturbed.clean else noise
-    loss, wrong = present(net, show, first, samples.targets, label, middle, tick)
+    loss, named = present(net, show, first, samples.targets, label, middle, tick)
     shown.spikes[row] = cells.emitted
     shown.net[row] = teaching.net
     shown.received[row] = teaching.received
@@ -123,9 +124,9 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
             lo = teaching.layers[layer, UNITS]
             hi = lo + teaching.layers[layer, WIDTH]
             shown.received[row, lo:hi] = teaching.received[lo:hi]
-    shown.loss[row] = loss
+    shown.loss[row], shown.named[row] = loss, named
     shown.change[row] = change
-    return loss, wrong, took
+    return loss, named != label, took
 
 
 @presentation_kernel

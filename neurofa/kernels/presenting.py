@@ -125,8 +125,8 @@ def run_ticks(net, show, noise, targets, label, first, last, tick):
 
 
 @tick_kernel
-def judge(circuit, cells, teaching, targets, label, peak, n_ticks):
-    """Loss and whether the class is wrong, from the output spikes of the presentation that just ended."""
+def judge(circuit, cells, teaching, targets, peak, n_ticks):
+    """Loss and class, from the output spikes of the presentation that just ended."""
     p = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
     lo, n = circuit.populations[p, FIRST], circuit.populations[p, SIZE]
     loss, best = 0.0, 0
@@ -136,25 +136,25 @@ def judge(circuit, cells, teaching, targets, label, peak, n_ticks):
         more = cells.emitted[lo + k] - cells.emitted[lo + best]
         if more > 0 or (more == 0 and cells.v[lo + k] > cells.v[lo + best]):
             best = k
-    return loss, best != label
+    return loss, best
 
 
 @tick_kernel
-def judge_single(cells, unit, middle, label, peak, n_ticks):
-    """Whether a single output names the wrong one of two classes."""
-    return (cells.emitted[unit] / (peak * n_ticks) > middle) != (label > 0)
+def judge_single(cells, unit, middle, peak, n_ticks):
+    """Which of two classes a single output names."""
+    return 1 if cells.emitted[unit] / (peak * n_ticks) > middle else 0
 
 
 @source_kernel
 def present(net, show, noise, targets, label, middle, tick):
-    """Show the encoded sample; returns its loss and whether it was classified wrongly."""
+    """Show the encoded sample; returns its loss and the class that the output names."""
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
     begin(circuit, cells, net.synapses, teaching, net.resting, show.fresh, tick)
     run_ticks(net, show, noise, targets, label, 0, show.n_ticks, tick)
     output = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
     wake(circuit, cells, output, tick + show.n_ticks - 1, show.learns or show.traces)
-    loss, wrong = judge(circuit, cells, teaching, targets, label, peak, show.n_ticks)
+    loss, named = judge(circuit, cells, teaching, targets, peak, show.n_ticks)
     if targets.size == 1:
         unit = circuit.populations[output, FIRST]
-        wrong = judge_single(cells, unit, middle, label, peak, show.n_ticks)
-    return loss, wrong
+        named = judge_single(cells, unit, middle, peak, show.n_ticks)
+    return loss, named
