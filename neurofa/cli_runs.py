@@ -1,5 +1,6 @@
 """The commands that train: one model by one rule, and several rules compared."""
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,10 @@ Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the
 DataName = Annotated[
     str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE in place of the model's, as in training.learning_rate=1e-2; repeatable."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads, at most 8; all cores unless given.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
 
@@ -36,6 +41,7 @@ def train(
     epochs: Epochs = None,
     seed: Seed = 0,
     data: DataName = None,
+    settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint, history and figures.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
     overwrite: Overwrite = False,
@@ -53,20 +59,22 @@ def train(
     """
     from .arguments import as_hardware, require_mode
     from .compare import with_data
-    from .io.config import load_model
     from .io.datasets import load_data
     from .io.results import write_results
+    from .io.settings import load_changed
     from .rules import named
     from .run import train as run_training
     from .terminal import reporting
     from .trainer import CHECKPOINT, RESULTS
 
     require_mode(mode)
-    described, learning = with_data(load_model(model), data), named(rule)
+    learning, changes = named(rule), settings or []
+    described = with_data(load_changed(model, changes, [learning.name], [mode]), data)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
     kind += f"-{Path(hardware).stem}" if hardware else ""
     parts = dict.fromkeys([Path(model).name.removesuffix(".toml"), *([Path(data).stem] if data else [])])
-    folder = out or Path("neurofa-runs") / "-".join([*parts, kind, str(seed)])
+    changed = [re.sub(r"[^\w.=+-]+", "_", setting) for setting in changes]
+    folder = out or Path("neurofa-runs") / "-".join([*parts, kind, *changed, str(seed)])
     loaded = load_data(described.data, seed=seed)
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     checkpoint = folder / CHECKPOINT
@@ -154,8 +162,9 @@ def compare(
     rules: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "bp,fa,dfa,drtp",
     data: DataName = None,
     modes: Annotated[str, typer.Option(help="Modes, separated by commas.")] = "rate,spiking",
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 3,
+    seeds: Annotated[str, typer.Option(help="How many, from 0; or the seeds themselves, as in 3,7,9 (or 7,).")] = "3",
     epochs: Epochs = None,
+    settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in --out, or the newest comparison here.")] = False,
     overwrite: Overwrite = False,
@@ -166,14 +175,21 @@ def compare(
     """
     from .compare import FIGURE, RESULTS, RUNS, TABLE, with_data
     from .compare import compare as run_comparison
-    from .io.config import load_model
     from .io.datasets import load_data
-    from .rules import all_named
+    from .io.settings import load_changed, settings_out_of_reach
+    from .rules import PRESETS, all_named
     from .terminal import reporting
     from .trainer import CHECKPOINT
 
-    described = with_data(load_model(model), data)
-    chosen = all_named([name.strip() for name in rules.split(",")]) if rules != "all" else _fitting(described)
+    several, changes = _seeds(seeds), settings or []
+    chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
+    chosen = list(PRESETS.values()) if rules == "all" else all_named([name.strip() for name in rules.split(",")])
+    names = [rule.name for rule in chosen]
+    described = with_data(load_changed(model, changes, names, chosen_modes), data)
+    for note in settings_out_of_reach(model, changes, names) if changes else []:
+        typer.echo(f"note: {note}", err=True)
+    if rules == "all":
+        chosen = _fitting(described)
     usual = Path("neurofa-compare")
     folder = out or (_newest(usual, RUNS) if resume else _unused(usual))
     _check_folder(folder, RUNS, resume, overwrite)
@@ -181,13 +197,12 @@ def compare(
         shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
         for name in (RESULTS, TABLE, FIGURE):
             (folder / name).unlink(missing_ok=True)
-    chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
-    total = len(chosen) * seeds * len(chosen_modes)
+    total = len(chosen) * len(several) * len(chosen_modes)
     try:
         with reporting(total, _opening(folder, out)) as reporter:
             comparison = run_comparison(
                 described, chosen, lambda seed: load_data(described.data, seed=seed),
-                modes=chosen_modes, seeds=range(seeds), epochs=epochs, out=folder, resume=resume,
+                modes=chosen_modes, seeds=several, epochs=epochs, out=folder, resume=resume,
                 progress=lambda n, name, p: reporter.show(
                     n + p.fraction, _status(f"{name} ({n + 1} of {total})", p, described.network.task)
                 ),
@@ -202,6 +217,19 @@ def compare(
         complain("neurofa", f"{name}: {message}")
     if comparison.diverged:
         raise typer.Exit(BAD_INPUT)
+
+
+def _seeds(given: str) -> list[int]:
+    """Seeds from a number of them, or as they are listed."""
+    listed = [part.strip() for part in given.split(",")]
+    if len(listed) > 1 and not listed[-1]:  # a comma after a single seed tells it from a number of them
+        listed.pop()
+    whole = all(part.isdecimal() and int(part) < 2**63 for part in listed)
+    require(whole, f"--seeds is {given!r}; give how many, or whole numbers from 0 separated by commas: 3,7,9")
+    if "," in given:
+        return [int(part) for part in listed]
+    require(int(given) >= 1, f"--seeds is {given}; give at least 1")
+    return list(range(int(given)))
 
 
 def _fitting(model: "Model") -> "list[Rule]":

@@ -292,7 +292,8 @@ class Trainer:
 
     def _described(self) -> dict[str, Any]:
         """What was run, so that its parameters can be put to use."""
-        parts: dict[str, Any] = {"network": self.network, "rule": self.rule, "spiking": self.spiking}
+        parts: dict[str, Any] = {"network": self.network, "rule": self.rule, "training": self.training}
+        parts["spiking"] = self.spiking
         if self.hardware is not None:
             parts["hardware"] = self.hardware
         return {name: as_text(name, part) for name, part in parts.items()} | {"units": self.plan.units()}

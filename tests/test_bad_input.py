@@ -290,6 +290,18 @@ UNKNOWN = {
     "rules": (["compare", "digits", "--rules", "bp,fb"], ("'fb'", "choose one of")),
     "rule twice": (["compare", "digits", "--rules", "bp,bp"], ("bp, bp", "rename")),
     "seeds": (["compare", "digits", "--seeds", "0"], ("--seeds", "1")),
+    "seeds that are none": (["compare", "digits", "--seeds", "3,x"], ("--seeds is '3,x'", "3,7,9")),
+    "negative seeds": (["compare", "digits", "--seeds", "-1,2"], ("--seeds is '-1,2'", "3,7,9")),
+    "the same seed twice": (["compare", "digits", "--seeds", "2,2"], ("seeds are [2, 2]", "each once")),
+    "an unknown setting": (
+        ["train", "digits", "--set", "training.learning_rat=1"],
+        ("training.learning_rat: unknown key", "'learning_rate'"),
+    ),
+    "a setting without quotes": (["train", "digits", "--set", "data.name=mnist"], ("not KEY=VALUE in TOML", "quotes")),
+    "a setting that is not heard": (
+        ["train", "digits", "--rule", "shallow", "--set", "training.learning_rate=1"],
+        ("'shallow'", "set rules.shallow.training.learning_rate"),
+    ),
     "bench network": (["bench", "rate", "--network", "784:10"], ("'784:10'", "784-1000-10")),
     "bench rule": (["bench", "rate", "--network", "4-3-2", "--rule", "bq"], ("'bq'", "choose one of")),
     "bench pairs": (["bench", "rate", "--pairs", "1"], ("--pairs", "3")),

@@ -117,6 +117,31 @@ def test_train_takes_its_options(small, tmp_path):
     assert "alignment_deg" not in history
 
 
+def test_settings_take_the_place_of_the_models(small, tmp_path, monkeypatch, capsys):
+    changes = ("--set", "training.batch_size=23", "--set", "network.sizes=[6, 4, 3]")
+    assert neurofa(*small, *changes, "--probe-every", 1) == 0
+    run = nf.load_run(tmp_path / "out")
+    assert run.params["layers.0.W"].shape == (6, 4)
+    assert list(run.history.probe.values) == [0, 1, 2]
+    source = read_results(tmp_path / "out" / "results.nc").attrs["source"]
+    assert source.endswith("small.toml, with training.batch_size=23; network.sizes=[6, 4, 3]")
+    monkeypatch.chdir(tmp_path)
+    assert neurofa(*small[:4], *changes) == 0
+    assert "writing to neurofa-runs/small-bp-training.batch_size=23-network.sizes=_6_4_3_-0" in capsys.readouterr().err
+
+
+def test_compare_takes_settings_and_seeds(small, tmp_path, capsys):
+    (tmp_path / "small.toml").write_text(SMALL + "[rules.dfa.training]\nlearning_rate = 1e-4\n")
+    arguments = ("--rules", "bp,dfa", "--modes", "rate", "--seeds", "3,7,", "--set", "training.learning_rate=0.01")
+    assert neurofa("compare", *small[1:], *arguments) == 0
+    assert "note: setting 'training.learning_rate=0.01' does not reach rule 'dfa'" in capsys.readouterr().err
+    results = read_results(tmp_path / "out" / "results.nc")
+    assert list(results.seed.values) == [3, 7]
+    assert results.attrs["source"].endswith("small.toml, with training.learning_rate=0.01")
+    run = nf.load_run(tmp_path / "out" / "runs" / "bp-rate-7")
+    assert run.history.learning_rate.values[0, 0] == 0.01
+
+
 def test_the_mean_over_epochs_is_said_beside_the_last_one(small, tmp_path, capsys):
     (tmp_path / "small.toml").write_text(SMALL + "report_last = 5\nlearning_rate = 0.05\n")
     assert neurofa(*small) == 0

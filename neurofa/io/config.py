@@ -91,9 +91,20 @@ def load_model(path_or_name: str | os.PathLike[str]) -> Model:
     InputError
         In one line: the file, the dotted key, what is wrong with it and what is allowed.
     """
-    path = _locate(path_or_name)
-    where = Where(str(path_or_name))
-    model = _model(read_toml(path, where, "give a model in TOML"), where)
+    return read_model(path_or_name, Where(str(path_or_name)))
+
+
+def model_table(path_or_name: str | os.PathLike[str]) -> Table:
+    """The table in a model's file, as it stands there."""
+    return read_toml(_locate(path_or_name), Where(str(path_or_name)), "give a model in TOML")
+
+
+def read_model(
+    path_or_name: str | os.PathLike[str], where: Where, change: Callable[[Table], Table] | None = None
+) -> Model:
+    """The model of a file's table, once it is changed; `where` is what messages name."""
+    path, table = _locate(path_or_name), model_table(path_or_name)
+    model = _model(table if change is None else change(table), where)
     beside = path.parent / model.data.name  # a file of data may be named as the model's folder has it
     if model.data.name.endswith(".npz") and not os.path.isfile(model.data.name) and os.path.isfile(beside):
         model = dataclasses.replace(model, data=dataclasses.replace(model.data, name=str(beside)))

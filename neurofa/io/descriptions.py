@@ -5,12 +5,18 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from ..spec import Hardware, InputError, Network, Rule, Spiking
+from ..spec import Hardware, InputError, Network, Rule, Spiking, Training
 from ..spec.errors import require
 from .config import dump_model
 from .validation import Spec, Where, validate
 
-DESCRIPTIONS: dict[str, type] = {"network": Network, "rule": Rule, "spiking": Spiking, "hardware": Hardware}
+DESCRIPTIONS: dict[str, type] = {
+    "network": Network,
+    "rule": Rule,
+    "training": Training,
+    "spiking": Spiking,
+    "hardware": Hardware,
+}
 WORDS = ("name", "title", "source")  # fields of any text
 
 

@@ -1,0 +1,194 @@
+"""Single settings laid over a model's file: ``training.learning_rate=1e-2``, in the syntax of TOML."""
+
+import dataclasses
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from ..spec import InputError, Model
+from ..spec.errors import described, require
+from .config import load_model, model_table, read_model
+from .validation import Table, Where, line
+
+BARE = re.compile(r"[A-Za-z0-9_-]+")  # names that need no quotes in a key
+KINDS = ("optimiser", "schedule", "init", "bias_init", "feedback_init")  # a table of another kind takes their place
+Path = tuple[str, ...]
+
+
+def load_changed(
+    path_or_name: str | os.PathLike[str], settings: Sequence[str], rules: Sequence[str], modes: Sequence[str]
+) -> Model:
+    """Read a model with other settings in place, for runs by these rules in these modes.
+
+    What those runs do not use is left out of it, so that a network of other layers need not fit to it.
+
+    Parameters
+    ----------
+    path_or_name
+        As for `load_model`.
+    settings
+        ``KEY=VALUE`` each, as the file would have them, such as ``"training.learning_rate=1e-2"``. The model's
+        `source` names them.
+    rules, modes
+        Names of what is run.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        As `load_model`, and for a setting that none of the runs would hear of.
+    """
+    if not settings:
+        return load_model(path_or_name)
+    where = Where(f"{path_or_name} with {'; '.join(settings)}")
+
+    def change(table: Table) -> Table:
+        given = table.get("rules", {})
+        changed = laid_over(table, settings)
+        if isinstance(given, dict):  # otherwise it is refused when it is read
+            require_heard(settings, given, rules, modes)
+        return used_alone(changed, rules, modes)
+
+    model = read_model(path_or_name, where, change)
+    source = model.source or os.fspath(path_or_name)
+    return dataclasses.replace(model, source=f"{source}, with {'; '.join(settings)}")
+
+
+def settings_out_of_reach(
+    path_or_name: str | os.PathLike[str], settings: Sequence[str], rules: Sequence[str]
+) -> list[str]:
+    """For each rule of which a model has its own value in place of one that is set: a line that says so."""
+    own = model_table(path_or_name).get("rules", {})
+    return [
+        f"setting {setting!r} does not reach rule {rule!r}, for which the model has its own"
+        for setting in settings
+        for rule in rules
+        if any(path[0] != "rules" and _has_own(own, rule, path) for path in _paths(read_setting(setting)))
+    ]
+
+
+def laid_over(table: Table, settings: Sequence[str]) -> Table:
+    """The table of a model's file with settings in place, the later ones over the earlier.
+
+    Parameters
+    ----------
+    table
+        What the file holds; stays as it is.
+    settings
+        ``KEY=VALUE`` each, key and value as the file would have them.
+
+    Raises
+    ------
+    InputError
+        For what is no setting in TOML. Keys and values are checked when the table is read.
+    """
+    for setting in settings:
+        table = _merged(table, read_setting(setting))
+    return table
+
+
+def read_setting(setting: str) -> Table:
+    """The table that a setting stands for."""
+    require(isinstance(setting, str), f"a setting is {described(setting)}; give 'KEY=VALUE', as in a model's file")
+    try:
+        table = tomllib.loads(setting)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(
+            f"setting {setting!r} is not KEY=VALUE in TOML: {line(error)}; text needs quotes, as in "
+            "'data.name=\"mnist\"'"
+        ) from None
+    require(bool(_paths(table)), f"setting {setting!r} sets nothing; give KEY=VALUE, as in 'training.epochs=3'")
+    return table
+
+
+def require_heard(settings: Sequence[str], own: Table, rules: Sequence[str], modes: Sequence[str]) -> None:
+    """Refuse a setting that would change nothing of any run.
+
+    Parameters
+    ----------
+    settings
+        As for `laid_over`.
+    own
+        The table ``rules`` of the model's file.
+    rules, modes
+        Names of what is run.
+    """
+    for setting in settings:
+        for path in _paths(read_setting(setting)):
+            reasons = [_unheard(path, own, rule, mode) for rule in rules for mode in modes]
+            require(not all(reasons), f"setting {setting!r} {next(iter(reasons), '')}")
+
+
+def _unheard(path: Path, own: Table, rule: str, mode: str) -> str:
+    """Why a setting changes nothing of a run, as the end of a message; empty if it does."""
+    of_rule = path[0] == "rules" and len(path) > 2
+    if of_rule and path[1] != rule:
+        return f"is of rule {path[1]!r}, which is not run; leave it out"
+    part = path[2:] if of_rule else path
+    before, on_spikes = path[: len(path) - len(part)], ("spiking", *part)
+    if part[0] == "training" and mode != "rate":
+        wanted = ("rules", rule, *on_spikes) if _has_own(own, rule, on_spikes) else (*before, *on_spikes)
+        return f"is of rate mode, and the mode is {mode!r}; set {_dotted(wanted)}"
+    if part[0] == "spiking" and mode == "rate":
+        return "is of spiking mode, and the mode is 'rate'; leave it out, or give another mode"
+    if not of_rule and _has_own(own, rule, path):
+        return f"does not reach rule {rule!r}, for which the model has its own; set {_dotted(('rules', rule, *path))}"
+    return ""
+
+
+def _has_own(rules: Table, rule: str, path: Path) -> bool:
+    """Whether a model's file has a value of a rule's own in place of the one at a path."""
+    value: Any = rules.get(rule, {})
+    for name in path:
+        if not isinstance(value, dict):
+            return True
+        if name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+def _dotted(path: Path) -> str:
+    """A key as TOML writes it."""
+    return ".".join(name if BARE.fullmatch(name) else f'"{name}"' for name in path)
+
+
+def used_alone(table: Table, rules: Sequence[str], modes: Sequence[str]) -> Table:
+    """A model's table without what these runs do not use; names of rules stay, to be checked where rules are known."""
+    unused = {"training"} if "rate" not in modes else {"spiking"} if set(modes) == {"rate"} else set()
+
+    def used(part: Any) -> Any:
+        return {name: value for name, value in part.items() if name not in unused} if isinstance(part, dict) else part
+
+    kept = used(table)
+    if isinstance(own := table.get("rules"), dict):
+        kept["rules"] = {name: used(part) if name in rules else {} for name, part in own.items()}
+    return kept
+
+
+def _paths(table: Table) -> list[Path]:
+    """Keys of all values in a table and the tables in it."""
+    found: list[Path] = []
+    for name, value in table.items():
+        inside = _paths(value) if isinstance(value, dict) else [()]
+        found += [(name, *path) for path in inside]
+    return found
+
+
+def _merged(shared: Table, own: Table) -> Table:
+    """A table with another one over it, key by key; one without `kind` adds to what a name stands for."""
+    merged = dict(shared)
+    for name, value in own.items():
+        old = shared.get(name)
+        if isinstance(value, dict) and isinstance(old, str) and "kind" not in value:
+            merged[name] = {"kind": old} | value
+        elif isinstance(value, dict) and isinstance(old, dict) and not (name in KINDS and "kind" in value):
+            merged[name] = _merged(old, value)
+        else:
+            merged[name] = value
+    return merged
