@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
     from .evaluation import Score, classify, evaluate, load_run, predict
+    from .gathering import gather
     from .io.config import load_model
     from .io.data import Data
     from .io.datasets import load_data
@@ -62,6 +63,7 @@ _HOME = {
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
     **dict.fromkeys(("Score", "classify", "evaluate", "load_run", "predict"), "evaluation"),
     "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
+    "gather": "gathering",
     "observe": "observation",
     "Record": "recorder",
     **dict.fromkeys(("Recording", "Trace"), "recording"),
@@ -111,6 +113,7 @@ __all__ = [
     "convert",
     "evaluate",
     "exchange",
+    "gather",
     "hardware",
     "load_data",
     "load_model",

@@ -279,6 +279,7 @@ class Trainer:
             "rule": self.rule.name,
             "mode": self.mode,
             "seed": self.seed,
+            "data": self.data.name,
             "report_last": 0 if self.training.early_stopping is not None else self.training.report_last,
             "threads": self.engine.threads,
             "description": self._described(),
