@@ -180,6 +180,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    each_epoch: Callable[[Progress], bool | None] | None = None,
 ) -> Run:
     """Train a network by a rule.
 
@@ -230,8 +231,12 @@ def train(
     overwrite
         Start afresh although `out` holds a checkpoint; refused otherwise.
     progress
-        Called with a `Progress` every 500 updates or earlier, at the end of each epoch too: its ``params`` are the
-        parameters at that time, to be copied by who wants to follow them.
+        Called with a `Progress` at the beginning, every 500 updates or earlier, and before and after the tests that end
+        an epoch.
+    each_epoch
+        Called with a `Progress` once after each epoch: ``epoch``, ``train_loss``, ``train_error``, ``test_loss``,
+        ``test_error``, ``validation_error``, and ``params``, the parameters at that time, to be copied by who wants to
+        follow them. Returns True to end the run there, which `resume` takes up again; nothing, or False, to go on.
 
     Returns
     -------
@@ -258,7 +263,8 @@ def train(
     require_kind("training", training, Training, optional=True)
     require_spikes(mode, spiking)
     require_kind("out", out, str | os.PathLike, optional=True, hint="a folder")
-    require(progress is None or callable(progress), f"progress is {described(progress)}; give a function, or None")
+    for name, function in (("progress", progress), ("each_epoch", each_epoch)):
+        require(function is None or callable(function), f"{name} is {described(function)}; give a function, or None")
     model = net if isinstance(net, Model) else Model(net)
     require_known_rules(model, rule)
     network, protocol, rule, chosen = settings_for(model, rule, spiking)
@@ -293,7 +299,7 @@ def train(
     elif folder is not None:
         for name in (CHECKPOINT, RESULTS, CURVES):
             (folder / name).unlink(missing_ok=True)  # of the run that is overwritten
-    trainer.run(progress)
+    trainer.run(progress, each_epoch)
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
 
 

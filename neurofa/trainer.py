@@ -23,7 +23,7 @@ from .io.descriptions import as_text
 from .protocol import Rates, check_data, check_protocol
 from .rules import BP, Params, Plan, freeze, lower, on_route, without_feedback
 from .spec import Hardware, Network, Rule, Spiking, Training
-from .spec.errors import InputError, require
+from .spec.errors import InputError, described, require
 from .spec.seeds import streams
 
 CHECKPOINT, RESULTS, CURVES = "checkpoint.safetensors", "results.nc", "curves.png"  # in the folder of a run
@@ -39,14 +39,17 @@ class Diverged(InputError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: handed to the `progress` callback after every stretch of updates."""
+    """Where a run stands: handed to `progress` after every stretch of updates, and to `each_epoch`."""
 
     epoch: int  # epochs completed
     epochs: int
     fraction: float  # of the whole run
-    train_error: float
-    test_error: float
+    train_error: float  # of this epoch so far
+    test_error: float  # after the last epoch that is completed
     params: Mapping[str, np.ndarray] = field(repr=False)  # as they are now: copy what shall be kept
+    train_loss: float = math.nan
+    test_loss: float = math.nan
+    validation_error: float = math.nan  # without a validation set not a number
 
 
 def threads_of(folder: Path) -> int | None:
@@ -162,14 +165,16 @@ class Trainer:
         spiking = replace(self.spiking, reset_state=True, homeostasis=None)
         return new_engine(mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=1)
 
-    def run(self, progress: Callable[[Progress], None] | None) -> None:
-        """Train until the last epoch, or until early stopping; saves on the way if there is a folder."""
+    def run(
+        self, progress: Callable[[Progress], None] | None, each_epoch: Callable[[Progress], bool | None] | None = None
+    ) -> None:
+        """Train until the last epoch, or until a stop; saves on the way if there is a folder."""
         epochs = self.training.epochs
         try:
             self.engine.warm_up()
             begun = self.history.epochs
             if progress and begun < epochs:
-                progress(self._standing(begun, begun / epochs, math.nan, math.nan))
+                progress(self._standing(begun, begun / epochs, train_error=math.nan, test_error=math.nan))
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
             while self.history.epochs < epochs and not self.stopped:
@@ -179,6 +184,8 @@ class Trainer:
                 self.snapshot = self._snapshot()
                 if time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
                     self.save()
+                if each_epoch and self._ends(each_epoch):
+                    break
             if not epochs:
                 self.untrained_error = self.engine.evaluate(*self.test)[1]
                 self.snapshot = self._snapshot()
@@ -209,10 +216,10 @@ class Trainer:
                 self._require_finite(epoch, loss / n, rates)
                 self.probe()
             if progress:
-                seen = self.history.rows["test_error"]
                 done = (epoch + first / self.per_epoch) / self.training.epochs
                 so_far = min(n, first * self.batch)
-                progress(self._standing(epoch, done, wrong / so_far, seen[-1] if seen else math.nan))
+                own = {"train_error": wrong / so_far, "train_loss": loss / so_far}
+                progress(self._standing(epoch, done, **(self._last_row() | own)))
         self._require_finite(epoch, loss / n, rates)
         validation, test = engine.evaluate(*self.validation), engine.evaluate(*self.test)
         self.history.add_epoch(
@@ -231,13 +238,29 @@ class Trainer:
             else:
                 self.since_best += 1
         if progress:
-            progress(self._standing(epoch + 1, (epoch + 1) / self.training.epochs, wrong / n, test[1]))
+            progress(self._after_epoch())
 
-    def _standing(self, epoch: int, fraction: float, train_error: float, test_error: float) -> Progress:
+    def _ends(self, each_epoch: Callable[[Progress], bool | None]) -> bool:
+        """Whether a function of the user's ends the run after this epoch."""
+        answer = each_epoch(self._after_epoch())
+        fits = answer is None or isinstance(answer, bool | np.bool_)
+        require(fits, f"each_epoch returned {described(answer)}; return True to end the run, False or nothing to go on")
+        return bool(answer)
+
+    def _after_epoch(self) -> Progress:
+        done = self.history.epochs
+        return self._standing(done, done / self.training.epochs, **self._last_row())
+
+    def _last_row(self) -> dict[str, float]:
+        """What is on record of the last epoch, as `Progress` has it; not a number before there is one."""
+        names = ("train_loss", "train_error", "test_loss", "test_error", "validation_error")
+        return {name: float(self.history.rows[name][-1]) if self.history.epochs else math.nan for name in names}
+
+    def _standing(self, epoch: int, fraction: float, **values: float) -> Progress:
         views = {key: value.view() for key, value in self.engine.params.items()}
         for view in views.values():
             view.flags.writeable = False
-        return Progress(epoch, self.training.epochs, fraction, train_error, test_error, views)
+        return Progress(epoch, self.training.epochs, fraction, params=views, **values)
 
     def _altered(self, augment: Augmenter) -> np.ndarray:
         """The training inputs of an epoch; a function of the user's may return anything."""

@@ -248,6 +248,37 @@ def test_a_checkpoint_is_written_on_the_way(tmp_path, monkeypatch):
     assert seen == [None, None, None, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_a_function_looks_after_each_epoch_and_may_end_the_run(mode, tmp_path):
+    network = network_for(BP, SIZES)
+    drawn = with_validation(network)
+    data = replace(
+        drawn, **{f"x_{part}": np.abs(getattr(drawn, f"x_{part}")) / 9 for part in ("train", "test", "validation")}
+    )
+    training = protocol(epochs=4, batch_size=1, learning_rate=0.01, shuffle=True)
+    options = {"data": data, "mode": mode, "training": training}
+    whole = nf.train(network, BP, **options)
+    told = []
+
+    def look(p):
+        told.append((p, p.params["layers.0.W"].copy()))
+        return np.bool_(p.epoch == 2)
+
+    run = nf.train(network, BP, **options, out=tmp_path, each_epoch=look)
+    assert [p.epoch for p, _ in told] == [1, 2]
+    assert [p.fraction for p, _ in told] == [0.25, 0.5]
+    assert run.history.sizes["epoch"] == recorded_epochs(tmp_path) == 2
+    for name in ("train_loss", "train_error", "test_loss", "test_error", "validation_error"):
+        assert [getattr(p, name) for p, _ in told] == list(run.history[name].values)
+    np.testing.assert_array_equal(told[1][1], run.params["layers.0.W"])
+    assert (told[0][1] != told[1][1]).any()
+    assert nf.load_run(tmp_path).test_error == run.test_error
+    told.clear()
+    rest = nf.train(network, BP, **options, out=tmp_path, resume=True, each_epoch=lambda p: told.append(p.epoch))
+    assert told == [3, 4]
+    assert_equal_runs(rest, whole)
+
+
 def test_progress_tells_how_far_a_run_is():
     network = network_for(BP, SIZES)
     told = []
@@ -259,6 +290,8 @@ def test_progress_tells_how_far_a_run_is():
     assert told[-2].test_error == float(run.history.test_error[0])
     assert told[-1].test_error == float(run.history.test_error[1])
     assert told[-1].train_error == float(run.history.train_error[1])
+    assert told[-1].train_loss == told[-2].train_loss == float(run.history.train_loss[1])
+    assert told[-2].test_loss == float(run.history.test_loss[0])
 
 
 TINY = """

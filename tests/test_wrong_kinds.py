@@ -126,6 +126,8 @@ WRONG = {
     "a long value": (lambda: nf.train(MODEL, DFA, (X, Y)), "data is of type tuple; give nf.load_data"),
     # what a run is given
     "progress": (lambda: nf.train(MODEL, DFA, DATA, progress=3), "progress is 3; give a function"),
+    "each_epoch": (lambda: nf.train(MODEL, DFA, DATA, each_epoch=3), "each_epoch is 3; give a function"),
+    "end of a run": (lambda: nf.train(MODEL, DFA, DATA, each_epoch=lambda p: 3), "each_epoch returned 3; return True"),
     "a list of augmentations": (lambda: nf.train(MODEL, DFA, DATA, augment=[3]), "augment is"),
     "augmentation": (lambda: nf.train(MODEL, DFA, DATA, augment=3), "augment is 3"),
     "folder": (lambda: nf.train(MODEL, DFA, DATA, out=3), "out is 3; give a folder"),
