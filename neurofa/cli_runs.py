@@ -98,13 +98,13 @@ def train(
     write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)
     typer.echo(f"{folder}: {CHECKPOINT}, {RESULTS}{figures}")
-    errors = run.history.test_error.values
-    if len(errors) > 1 and run.test_error != errors[-1]:
-        what = "test_loss" if loaded.task == "regression" else "test_error"
+    errors, what = run.history.test_error.values, "test_loss" if loaded.task == "regression" else "test_error"
+    if 1 < len(errors) < run.history.attrs["report_last"]:
+        usual = run.history.attrs["report_last"]
+        typer.echo(f"{what} below: last epoch; the model's mean is over {usual}, of which this run has {len(errors)}")
+    elif len(errors) > 1 and run.test_error != errors[-1]:
         typer.echo(f"{what} below: {run.history.attrs['final']}; after the last epoch {errors[-1]:.6g}")
-    typer.echo(
-        f"test_error={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}"
-    )
+    typer.echo(f"{what}={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}")
 
 
 def _leave_history(folder: Path, rule: str) -> None:

@@ -244,6 +244,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],
         "test_error": error, "seconds": seconds, "synops_per_sample": synops, "identity": metadata["identity"],
         "threads": metadata["threads"], "final": final_note(history.epochs, metadata["report_last"]),
+        "report_last": metadata["report_last"],
     }  # fmt: skip
     dataset = history.dataset(source.plan.n_layers, attributes)
     return Run(

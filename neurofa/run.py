@@ -47,8 +47,9 @@ class Run:
     history
         Losses, errors, learning rates by epoch, and what was probed; see `neurofa.train`.
     test_error
-        Fraction of test samples classified wrongly, mean over the last `Training.report_last`
-        epochs, or that of the best epoch with early stopping (the test loss for a regression).
+        Fraction of test samples classified wrongly (the test loss for a regression), mean over the last
+        `Training.report_last` epochs; after the last epoch alone if there are fewer; that of the best epoch with early
+        stopping. ``history.attrs["final"]`` says which.
     seconds
         Wall time of training and evaluation, earlier parts of a resumed run included.
     synops_per_sample
@@ -304,16 +305,26 @@ def train(
 
 
 def averaged(history: History, report_last: int, since_best: int = 0) -> float:
-    """The reported test error: mean of the last epochs, or that of the best one where `report_last` is 0."""
+    """The reported test error: mean of the last epochs, of the last alone where there are not so many.
+
+    Where `report_last` is 0 it is that of the best epoch.
+    """
     errors = history.rows["test_error"]
     if not errors:
         return float("nan")
-    return float(np.mean(errors[-report_last:])) if report_last else float(errors[-1 - since_best])
+    return float(
+        np.mean(errors[-averaged_over(len(errors), report_last) :]) if report_last else errors[-1 - since_best]
+    )
+
+
+def averaged_over(epochs: int, report_last: int) -> int:
+    """Epochs whose mean is reported: the first epochs of a short run, in which most is learned, are not."""
+    return report_last if report_last <= epochs else 1
 
 
 def final_note(epochs: int, report_last: int) -> str:
     """Which epochs the reported test error is of, in words (0 to report: the best); empty if nothing was trained."""
-    last = min(report_last, epochs)
+    last = averaged_over(epochs, report_last)
     if epochs and not report_last:
         return "best epoch"
     return "" if not epochs else f"mean of last {last} epochs" if last > 1 else "last epoch"
@@ -343,6 +354,7 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
         "task": data.task,
         "test_error": error,
         "final": final_note(history.epochs, 0 if stopped_early else training.report_last),
+        "report_last": 0 if stopped_early else training.report_last,
         "seconds": trainer.seconds,
         "synops_per_sample": synops,
         "identity": trainer.identity,

@@ -23,7 +23,7 @@ from neurofa.io.results import read_results
 from neurofa.rules import BP, DRTP, PRESETS
 from neurofa.run import CHECKPOINT
 
-LAST_LINE = re.compile(r"test_error=(\d\.?[\d.e-]*) seconds=(\d+\.\d\d) synops_per_sample=(\d+)")
+LAST_LINE = re.compile(r"test_(?:error|loss)=(\d\.?[\d.e-]*) seconds=(\d+\.\d\d) synops_per_sample=(\d+)")
 COMMANDS = ("train", "compare", "rules", "models", "data list", "data fetch", "bench rate", "hardware", "export")
 HEAVY = ("brian2", "xarray", "matplotlib", "sklearn", "numba", "pydantic", "scipy", "pooch", "h5netcdf", "torch")
 SMALL = """
@@ -94,7 +94,9 @@ def test_train_prints_what_the_run_came_to(rule, tmp_path, capsys):
     assert history.attrs["numpy"] == np.__version__
     assert history.attrs["title"] == nf.load_model("digits").title
     assert history.attrs["threads"] == run.history.attrs["threads"]
-    assert history.attrs["final"] == "mean of last 2 epochs"  # of the ten that the model asks for
+    assert history.attrs["final"] == "last epoch"
+    assert run.test_error == history.test_error.values[-1]
+    assert "test_error below: last epoch; the model's mean is over 5, of which this run has 2\n" in printed.out
 
 
 def test_train_for_no_epochs_evaluates(small, tmp_path, capsys):
@@ -143,7 +145,7 @@ def test_compare_takes_settings_and_seeds(small, tmp_path, capsys):
 
 
 def test_the_mean_over_epochs_is_said_beside_the_last_one(small, tmp_path, capsys):
-    (tmp_path / "small.toml").write_text(SMALL + "report_last = 5\nlearning_rate = 0.05\n")
+    (tmp_path / "small.toml").write_text(SMALL + "report_last = 2\nlearning_rate = 0.05\n")
     assert neurofa(*small) == 0
     *_, said, last = capsys.readouterr().out.splitlines()
     history = read_results(tmp_path / "out" / "results.nc")
@@ -278,6 +280,7 @@ def test_a_regression_trains(tmp_path, capsys, monkeypatch):
     assert neurofa(*command) == 0
     printed = capsys.readouterr()
     assert LAST_LINE.fullmatch(printed.out.splitlines()[-1])
+    assert printed.out.splitlines()[-1].startswith("test_loss=")
     assert re.search(r"^100 %  dfa  epoch 1/1  train loss [\d.e-]+, test loss [\d.e-]+  0:00 left$", printed.err, re.M)
     assert read_results(tmp_path / "out" / "results.nc").attrs["task"] == "regression"
 

@@ -183,7 +183,7 @@ class Training:
     shuffle
         Whether each epoch has its own order.
     report_last
-        Epochs over whose end the reported test error is averaged (10 in Frenkel 2021).
+        Epochs over whose end the reported test error is averaged (10 in Frenkel 2021); a run of fewer reports the last.
     precision
         ``float32`` or ``float64``.
     """
