@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
@@ -10,6 +11,7 @@ import neurofa as nf
 from neurofa import ahead, kernels
 from neurofa.compare import compare
 from neurofa.engines import OWN_MODES
+from neurofa.rules import DFA, NP_FA, PSEUDO_BP, SIGN_FA
 
 
 def compiled():
@@ -30,6 +32,22 @@ def test_training_compiles_nothing_more(mode):
     assert any(before.values())
     nf.train(nf.load_model("digits"), nf.rules.DFA, nf.load_data("digits"), mode=mode, epochs=1, seed=0)
     assert compiled() == before
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("rule", "hardware"), [(DFA, "int8_stochastic"), (SIGN_FA, "int8"), (PSEUDO_BP, None), (NP_FA, None)]
+)
+def test_what_is_timed_compiles_nothing(rule, hardware, precision):
+    """Storing and renewing are kernels of their own."""
+    network = nf.Network.dense((4, 3, 3, 2))
+    data = nf.Data(np.eye(4), np.arange(4) % 2, np.eye(4), np.arange(4) % 2)
+    seen = []
+    nf.train(
+        network, rule, data, hardware=hardware, training=nf.Training(2, 2, precision=precision), probe_every=0,
+        progress=lambda p: seen.append(compiled()),
+    )  # fmt: skip
+    assert seen[-1] == seen[0]  # which is after the warm-up
 
 
 @pytest.mark.parametrize("mode", OWN_MODES)

@@ -280,6 +280,10 @@ class RateEngine:
         arrays = self._arrays(np.zeros((0, self.plan.sizes[0])), targets[:, 0] if self.net.classification else targets)
         self._run(codes.OPTIMISERS[self.optimiser.kind], arrays, order, 0, 0)
         evaluate(self.net, self.kernel_state, self.buffers, *arrays, order, 1)
+        if self.stored is not None:
+            store(self.stored, self.params, 0, rows=0)
+        if self.stored is not None or self.plan.refresh_every:
+            follow(self.net._replace(layout=self.net.layout[:0]), self.kernel_state)
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""

@@ -40,10 +40,13 @@ def stored_params(plan: Plan, params: Params, key: int) -> StoredParams | None:
     )
 
 
-def store(stored: StoredParams, params: Params, step: int) -> None:
-    """Put parameters on levels after update number `step`, which began from what is stored."""
+def store(stored: StoredParams, params: Params, step: int, rows: int | None = None) -> None:
+    """Put parameters on levels after update number `step`, which began from what is stored.
+
+    Of each array the first `rows` alone where that is given: 0 for none, which only compiles.
+    """
     begin_draws(stored.draw, step)
     tick_draws(stored.draw, 0)
     for name, first, levels in zip(stored.names, stored.first, stored.levels, strict=True):
         now, kept = (np.atleast_2d(part) for part in (params[name], stored.kept[name]))
-        store_matrix(now, kept, levels, stored.rounding, stored.shadow, stored.draw, first)
+        store_matrix(now[:rows], kept[:rows], levels, stored.rounding, stored.shadow, stored.draw, first)
