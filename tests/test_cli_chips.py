@@ -121,7 +121,8 @@ def test_bad_input_is_one_line_and_status_2(arguments, said, capsys, tmp_path, m
     errors = capsys.readouterr().err.strip().splitlines()
     assert said in errors[-1]
     assert len(errors) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "there.nir"]
+    assert (tmp_path / "there.nir").stat().st_size == 0
 
 
 @pytest.mark.parametrize("mode", ["rate", "spiking"])
