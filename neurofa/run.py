@@ -51,7 +51,7 @@ class Run:
         `Training.report_last` epochs; after the last epoch alone if there are fewer; that of the best epoch with early
         stopping. ``history.attrs["final"]`` says which.
     seconds
-        Wall time of training and evaluation, earlier parts of a resumed run included.
+        Wall time of training and evaluation, earlier parts of a resumed run included, but not that of probing.
     synops_per_sample
         Synaptic operations per training sample, forward, feedback and update: multiply-accumulates in rate mode,
         counted events in spiking mode.

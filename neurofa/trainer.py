@@ -106,7 +106,8 @@ class Trainer:
         self.per_epoch = -(-n // self.batch)
         self.probe_every = self.per_epoch if probe_every is None else probe_every
         self.rates, self.history = Rates(training, self.plan.n_layers), History()
-        self.seconds, self.out = 0.0, out
+        self.seconds, self.probing, self.out = 0.0, 0.0, out  # probing does not count as training
+        self.described = self._described() if out is not None else {}
         self.best_error, self.since_best = math.inf, 0
         self.best = self.copied_params() if training.early_stopping is not None else {}
         self.reference: Engine | None = None
@@ -144,6 +145,7 @@ class Trainer:
 
     def probe(self) -> None:
         """Measure alignment with backpropagation and the rest of `analysis.probes` on the first samples."""
+        began = time.perf_counter()
         if self.reference is None:
             self.reference = self._looking(freeze(self.network, BP, without_feedback(self.engine.params)))
             observed = freeze(self.network, self.rule, self.engine.params)
@@ -158,12 +160,14 @@ class Trainer:
         with np.errstate(over="ignore", invalid="ignore"):  # in a run that is about to diverge
             values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
         self.history.add_probe(self.engine.steps, values)
+        self.probing += time.perf_counter() - began
 
     def _looking(self, plan: Plan) -> Engine:
         """An engine of the run's mode for single updates; Brian2's are those of the spiking engine."""
         mode = "spiking" if self.mode == "brian" else self.mode
         spiking = replace(self.spiking, reset_state=True, homeostasis=None)
-        return new_engine(mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=1)
+        threads = 1 if mode == "rate" else self.engine.threads  # which decide the last bits in rate mode alone
+        return new_engine(mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=threads)
 
     def run(
         self, progress: Callable[[Progress], None] | None, each_epoch: Callable[[Progress], bool | None] | None = None
@@ -178,9 +182,9 @@ class Trainer:
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
             while self.history.epochs < epochs and not self.stopped:
-                began = time.perf_counter()
+                began, probing = time.perf_counter(), self.probing
                 self._epoch(progress)
-                self.seconds += time.perf_counter() - began
+                self.seconds += time.perf_counter() - began - (self.probing - probing)
                 self.snapshot = self._snapshot()
                 if time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
                     self.save()
@@ -305,7 +309,7 @@ class Trainer:
             "data": self.data.name,
             "report_last": 0 if self.training.early_stopping is not None else self.training.report_last,
             "threads": self.engine.threads,
-            "description": self._described(),
+            "description": self.described,
             "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
             "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
             "seconds": self.seconds,
