@@ -237,7 +237,8 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     if metadata.get("untrained_error") is not None:
         error = float(metadata["untrained_error"])
     synops = float(macs_per_sample(source.plan)) if metadata["mode"] == "rate" else math.nan
-    if (counted := counted_operations(arrays)) is not None:
+    counted = counted_operations(arrays)
+    if counted is not None:
         synops = float(counted[0].sum() / counted[1])
     hardware = source.hardware.label if source.hardware else ""
     attributes = {
@@ -248,8 +249,9 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     }  # fmt: skip
     dataset = history.dataset(source.plan.n_layers, attributes)
     return Run(
-        source.params, dataset, error, seconds, synops, source.rule, metadata["mode"], metadata["seed"], hardware
-    )
+        source.params, dataset, error, seconds, synops, source.rule, metadata["mode"], metadata["seed"], hardware,
+        None if counted is None else counted[0] / counted[1],
+    )  # fmt: skip
 
 
 def _engine(

@@ -59,6 +59,9 @@ class Run:
         What was run.
     hardware
         Name of the chip or format; empty for full precision.
+    operations
+        Of `synops_per_sample` in spiking mode: forward, feedback and update, shape (3,), as
+        ``nf.hardware.costs(plan, chip, operations)`` takes them; None where none were counted.
     """
 
     params: Params
@@ -70,6 +73,7 @@ class Run:
     mode: str
     seed: int
     hardware: str = ""
+    operations: np.ndarray | None = None
 
     def __repr__(self) -> str:
         under = f" on {self.hardware}" if self.hardware else ""
@@ -361,4 +365,7 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
         "threads": trainer.engine.threads,
     }
     dataset = history.dataset(trainer.plan.n_layers, {**attributes, **environment(), **about})
-    return Run(trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed, hardware)
+    return Run(
+        trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed, hardware,
+        trainer.engine.operations_per_sample(),
+    )  # fmt: skip

@@ -38,6 +38,12 @@ def test_a_run_is_read_back_and_its_network_evaluated(name, mode, tmp_path):
     assert (back.test_error, back.seconds, back.synops_per_sample) == (
         run.test_error, run.seconds, run.synops_per_sample,
     )  # fmt: skip
+    if mode == "rate":
+        assert back.operations is run.operations is None
+    else:
+        np.testing.assert_array_equal(back.operations, run.operations)
+        assert run.operations.sum() == pytest.approx(run.synops_per_sample)
+        assert (run.operations[1] > 0) == (name != "shallow" and name != "node_perturbation")
     assert (back.rule, back.mode, back.seed, back.hardware) == (run.rule, run.mode, run.seed, run.hardware)
     assert set(back.params) == set(run.params)
     for key, value in run.params.items():

@@ -130,6 +130,9 @@ class Engine(Protocol):
     def synops_per_sample(self) -> float:
         """Synaptic operations (multiply-accumulates, where none are counted) for one training sample."""
 
+    def operations_per_sample(self) -> np.ndarray | None:
+        """Synaptic operations for one training sample, forward, feedback, update; None where none are counted."""
+
     def state(self) -> dict[str, np.ndarray]:
         """All arrays that a run needs to go on from here, parameters apart."""
 

@@ -334,6 +334,9 @@ class BrianEngine:
         """NaN: Brian2 counts no synaptic operations, and those of learning do not follow from its spikes."""
         return float("nan")
 
+    def operations_per_sample(self) -> None:
+        """None, as for their sum."""
+
     # ------------------------------------------------------------------------ going on from a checkpoint
 
     def _carried(self) -> list[tuple[str, str, np.ndarray]]:

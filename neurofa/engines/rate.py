@@ -349,6 +349,9 @@ class RateEngine:
         """Multiply-accumulates for one training sample."""
         return macs_per_sample(self.plan)
 
+    def operations_per_sample(self) -> None:
+        """None: they follow from the network, and are not counted."""
+
     def state(self) -> dict[str, np.ndarray]:
         """Moments, feedback bases and regression sums: what a run needs beside the parameters."""
         k, arrays = self.kernel_state, {"steps": np.array(self.steps)}

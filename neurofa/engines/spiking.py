@@ -334,6 +334,10 @@ class SpikingEngine:
         """Synaptic operations of a sample in training, counted; NaN before any."""
         return float(self.operations.sum() / self.presented) if self.presented else float("nan")
 
+    def operations_per_sample(self) -> np.ndarray | None:
+        """The same by kind (forward, feedback, update), float64; None before any."""
+        return self.operations / self.presented if self.presented else None
+
     def state(self) -> dict[str, np.ndarray]:
         """All that a run needs beside the parameters: cells, error neurons, traces, baseline, mean rates, counts."""
         learner = self.learner
