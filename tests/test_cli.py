@@ -426,6 +426,19 @@ print([name for name in ("brian2", "matplotlib", "sklearn", "xarray", "torch") i
     assert python(code).strip() == "[]"
 
 
+def test_the_module_of_comparisons_is_not_the_function():
+    code = """
+import neurofa as nf
+try:
+    nf.compare
+except AttributeError as error:
+    print(error)
+from neurofa import compare
+assert nf.compare is compare and callable(compare.compare)
+"""
+    assert python(code).strip().endswith("use: from neurofa.compare import compare")
+
+
 # ---------------------------------------------------------------------------- the first run on a machine
 
 FRESH = """
