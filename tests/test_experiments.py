@@ -288,6 +288,8 @@ def test_a_number_is_within_two_combined_deviations_or_the_tolerance():
     assert not compare("x", rows, "error", 2.0 + 2 * 2.25**0.5 + 1e-6, paper_std=0.5).within
     assert compare("x", rows, "error", 9.0, tolerance=7.0).within
     assert not compare("x", rows, "error", 9.1, tolerance=7.0).within
+    assert not compare("x", rows, "error", 4.0, paper_std=0.5, tolerance=7.0, allowed=1.9).within
+    assert compare("x", rows, "error", 4.0, allowed=2.0).within
 
 
 def test_one_seed_has_no_deviation_of_its_own_and_several_rows_of_a_seed_are_one_value():

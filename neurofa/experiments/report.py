@@ -19,7 +19,8 @@ COLUMNS = (
 )  # fmt: skip
 WITHIN = (
     "A number is within if it differs from the paper's by at most two combined standard deviations (the root of the "
-    "sum of both squares), or by the tolerance that the script names where that is more."
+    "sum of both squares), or by the tolerance that the script names where that is more; a script may name what is "
+    "allowed in place of both."
 )
 SUMMARY = (
     "| experiment | numbers within | findings that hold | protocol | compute |",

@@ -61,7 +61,13 @@ class Verdict:
 
 
 def compare(
-    item: str, rows: Sequence[Row], column: str, paper: float, paper_std: float = nan, tolerance: float = 0.0
+    item: str,
+    rows: Sequence[Row],
+    column: str,
+    paper: float,
+    paper_std: float = nan,
+    tolerance: float = 0.0,
+    allowed: float | None = None,
 ) -> Verdict | None:
     """A published number beside the mean over seeds of a column; None if there are no rows, since nothing has run.
 
@@ -78,13 +84,16 @@ def compare(
     tolerance
         Difference that is allowed even if it is more than two combined standard deviations (the root of the sum of
         both squares; one that is missing counts as 0).
+    allowed
+        Difference that is allowed instead, where deviations of single runs are not the measure.
     """
     if not rows:
         return None
     values = by_seed(rows, column)
     ours, ours_std = mean(values), stdev(values) if len(values) > 1 else nan
     spread = hypot(*(0.0 if isnan(deviation) else deviation for deviation in (paper_std, ours_std)))
-    allowed = max(2 * spread, tolerance)
+    if allowed is None:
+        allowed = max(2 * spread, tolerance)
     within = abs(ours - paper) <= allowed
     return Verdict(item, paper, paper_std, ours, ours_std, len(values), allowed, within, *_provenance(rows))
 
