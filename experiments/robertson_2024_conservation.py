@@ -2,14 +2,23 @@
 
 Protocol: 784-m-10, leaky ReLU, cross-entropy; 4,000 images of MNIST a seed, 20 % of their labels wrong; 6,000 epochs of
 the full batch, learning rate 0.05 and a tenth of it every 1,000, momentum 0.05; the test set is clean. The potential is
-that of the layer (Figure 2), measured every 25 epochs, not every 5. Chosen here: W is U(+-1/sqrt(n)) with n the inputs
-of a layer, since with n = m in both layers (the paper's words) the potential would be near -130 at every width, and no
-deviation could depend on the width as in Table 3; B and b as in the paper's package (Xavier-uniform; 0); sign feedback
-has the magnitude sqrt(2/(m + 10)); images have mean 0 and deviation 1, for the lower training loss (backpropagation,
-width 60, 1,000 epochs: 0.70, against 1.12 in [0, 1]). For backpropagation Table 3 has equation 2 with B = W^T,
-which is no law; its law is the balance of squared norms. Finite steps do not explain the paper's deviations at width 15
-for FA, adaFA and sign-FA: in trials of 300 or 1,000 epochs with one of input scale, B and sign magnitude changed, these
-were 0.004 to 0.2.
+that of the layer (Figure 2), measured every 25 epochs, not every 5. For backpropagation Table 3 has equation 2 with
+B = W^T, which is no law; its law is the balance of squared norms.
+
+Chosen here: W is U(+-1/sqrt(n)) with n the inputs of a layer, since with n = m in both layers, as the paper's words may
+be read, the potential would be near -130 at every width, and no deviation could depend on the width as in Table 3; B is
+Xavier-uniform, b begins at 0, and sign feedback has the magnitude sqrt(2/(m + 10)); images have mean 0 and deviation 1,
+for the lower training loss (backpropagation, width 60, 1,000 epochs: 0.70, against 1.12 in [0, 1]).
+
+That mixes two modes of the package that the paper used (BioTorch), in which one option decides W, B, b and the sign's
+magnitude together: Xavier-uniform W and B, b of 0, and the magnitude above; or W, B and b of U(+-1/sqrt(n)) and a
+magnitude of 1/sqrt(3 n). The paper's 1/sqrt(m) is what the second has in the output layer. This is the best explanation
+known of the rows that are missed, most at widths 15 and 200. Finite steps alone do not explain width 15 for FA, adaFA
+and sign-FA: in trials of 300 or 1,000 epochs with one of input scale, B and sign magnitude changed, deviations were
+0.004 to 0.2. Not tried yet: the second mode as a whole, and with it larger steps (rates of 0.1 to 0.15).
+
+Table 3 has means with standard errors, so a ratio of means is judged: see robertson_2024_conservation.toml. Before, two
+deviations of single runs were allowed, with which a deviation of 0 would have passed at many widths.
 """
 
 import sys
@@ -23,8 +32,8 @@ SEEDS = {"quick": 1, "default": 1, "full": 6}
 EPOCHS = {"quick": 60, "default": 6000, "full": 6000}
 PROTOCOL = {
     "quick": f"{EPOCHS['quick']} epochs, width 15",
-    "default": "that of the paper with 1 seed, widths 15, 60 and 200 of ten",
-    "full": "that of the paper",
+    "default": "epochs of the paper with 1 seed, widths 15, 60 and 200 of ten; start and scale of images chosen here",
+    "full": "epochs and widths of the paper; start and scale of images chosen here",
 }
 MEASURED = ("quantity", "x", "value")
 RULES = {"fa": "FA", "adafa": "adaFA", "sign_fa": "sign-FA", "bp": "GD"}  # in the order and by the names of the paper
@@ -47,17 +56,10 @@ def jobs(mode: str, seed: int) -> list[dict]:
 
 
 def described(job: dict):
-    """The model of a width, with W and inputs as the docstring says; a full batch needs no order of samples."""
+    """The model of a width."""
     import neurofa as nf
 
-    model = nf.load_model(f"robertson_2024_noisy_mnist_{job['width']}")
-    layers = tuple(replace(layer, init=nf.Init("scaled_uniform")) for layer in model.network.layers)
-    return replace(
-        model,
-        network=replace(model.network, layers=layers),
-        data=replace(model.data, normalisation="channel"),
-        training=replace(model.training, shuffle=False),
-    )
+    return nf.load_model(f"robertson_2024_noisy_mnist_{job['width']}")
 
 
 def describe(job: dict) -> tuple:
@@ -135,14 +137,14 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 all(value("cosine", "fa", m, x=last) > value("cosine", "fa", m, x=0) for m in widths), cosines),
         finding("adaFA has a higher cosine of W and B than FA, at every width",
                 all(value("cosine", "adafa", m, x=last) > value("cosine", "fa", m, x=last) for m in widths), cosines),
-        finding("sign-FA: the cosine is never below 1/sqrt(n), n = 10 m (proposition 5.3)",
+        finding("check, true by algebra: sign-FA's cosine is never below 1/sqrt(n), n = 10 m (proposition 5.3)",
                 all(row["value"] >= (10 * row["width"]) ** -0.5 for row in where(lowest, rule="sign_fa")), lowest),
     ]  # fmt: skip
     if max(row["epochs"] for row in rows) < EPOCHS["full"]:
         return made
     table = [
-        compare(f"{name}, width {m}: mean deviation of the potential", where(deviations, rule=rule, width=m), "value",
-                published, error * paper["runs"] ** 0.5, half_a_unit(published))
+        of_table(f"{name}, width {m}: mean deviation of the potential (± standard error)",
+                 where(deviations, rule=rule, width=m), published, error, paper["runs"])
         for rule, name in RULES.items()
         for m, (published, error) in zip(paper["widths"], paper["deviation"][rule], strict=True)
     ]  # fmt: skip
@@ -174,11 +176,30 @@ def wavers(cosines: list[dict], width: int) -> bool:
     return min(sum(max(step, 0) for step in steps), sum(max(-step, 0) for step in steps)) > 0.002
 
 
-def half_a_unit(value: float) -> float:
-    """Half a unit of the digit to which the table has a value: of its first, or the first after the point."""
+def of_table(item: str, rows: list[dict], published: float, error: float, runs: int):
+    """A mean of Table 3 beside ours, as a ratio: two standard errors of the difference of their logarithms.
+
+    A single run spreads by its standard error times the root of `runs`, theirs and ours alike.
+    """
+    from math import exp, sqrt
+
+    if not rows:
+        return None
+    factor = exp(2 * error / published * sqrt(1 + runs / len({row["seed"] for row in rows})))
+    low, high = as_printed(published)
+    below = mean_of(rows, "value") < published
+    return compare(item, rows, "value", published, error, allowed=published - low / factor if below
+                   else high * factor - published)  # fmt: skip
+
+
+def as_printed(value: float) -> tuple[float, float]:
+    """What the table may have rounded to a value: to its first decimal that is not 0."""
     from math import floor, log10
 
-    return 0.5 * 10.0 ** min(floor(log10(value)), -1)
+    place = floor(log10(value) + 1e-9)
+    unit = 10.0 ** min(place, -1)
+    finer = unit / 10 if value < 0.99 and round(value / unit) == 1 else unit  # 0.0096 would be printed as 0.01
+    return value - finer / 2, value + unit / 2
 
 
 def draw(rows: list[dict], paper: dict):

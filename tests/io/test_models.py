@@ -1,6 +1,5 @@
 """The bundled models against their papers: widths, protocols, and learning rates typed from the papers again."""
 
-import math
 import re
 from dataclasses import replace
 
@@ -196,6 +195,5 @@ def test_robertson_protocol(width):
     assert model.training.optimiser == Optimiser("momentum", momentum=0.05)
     assert model.training.schedule == Schedule("step", factor=0.1, every=1000)
     assert (model.data.train_samples, model.data.label_noise) == (4000, 0.2)
-    for layer in model.network.layers:
-        init = Init.of(layer.init)
-        assert (init.low, init.high) == pytest.approx((-1 / math.sqrt(width), 1 / math.sqrt(width)), rel=1e-9)
+    assert {layer.init for layer in model.network.layers} == {Init("scaled_uniform")}
+    assert (model.data.normalisation, model.training.shuffle) == ("channel", False)
