@@ -1,18 +1,29 @@
 """Lansdell et al. 2020, Figure 3: MNIST autoencoder, 784-200-2-200-784, with learned, matched and random feedback.
 
-Protocol: batches of 32, half the sum of squared errors, 10 runs. The text says that rates were searched for each
-method and gives none, nor the epochs: here are those of the authors' code, 1e-4 of the loss summed over a batch for W
-by all methods, ADAM included, 8e-6 for B, noise 0.0189, and a thousand times a thousand updates, which only the full
-protocol has. That code takes hidden layers of 50 for node perturbation and matching; here are the 200 of the text. The
-denoising autoencoder is tested on clean images. How far a latent space separates digits is measured by naming each of
-2000 test images after its 15 nearest neighbours among 5000 others. Quick has 6 epochs of 6000 images, three methods.
+Protocol: batches of 32, half the sum of squared errors, 10 runs. The text says that rates were searched for each method
+and gives none, nor the epochs. Here W learns at 1e-4 of the loss summed over a batch by all methods, ADAM included, and
+B at 8e-6 under a noise of 0.0189: the configuration that the authors' code has for node perturbation, matching and the
+denoising autoencoder. By the names of the files that their notebook loads, and by the scripts and configurations in the
+history that write them, its backpropagation and feedback alignment learned at 5e-5 and its ADAM at 1.41e-4; that is
+inferred, as the files are not there. The notebook has 3 runs a method (10 of the denoising one), a thousand times a
+thousand updates (matching 350 times), which only the full protocol has. The code takes hidden layers of 50 for node
+perturbation and matching; here are the 200 of the text. It adds the denoising autoencoder's noise (a deviation of 0.3)
+at the test too; here it is tested on clean images. How far a latent space separates digits is measured by naming each
+of 2000 test images after its 15 nearest neighbours among 5000 others. Quick has 6 epochs of 6000 images, three methods.
+
+The paper prints no losses; the notebook prints the lowest test loss on the way, which ours are compared with, over the
+epochs that the rows have. With 50 epochs instead of 533, node perturbation and the denoising autoencoder, whose losses
+still fall in most runs, are not as low as there; ADAM is lower here, which the length does not explain. ADAM does not
+overfit within 50 epochs either: its test loss still falls. That finding first asked only whether its test loss is
+further above its training loss than node perturbation's, which is less than the text says; it was sharpened after the
+results had been seen.
 """
 
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_curves, mean_of, run_script, thinned, trained, where
+from neurofa.experiments import compare, finding, mean_curves, mean_of, run_script, thinned, trained, where
 
 SEEDS = {"quick": 1, "default": 3, "full": 10}
 EPOCHS = {"quick": 6, "default": 50, "full": 533}
@@ -119,7 +130,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     def at_end(quantity: str, x: int = last) -> dict[str, float]:
         return {m: mean_of(where(rows, method=m, quantity=quantity, x=x), "value") for m in METHODS}
 
-    test, train, named = at_end("test_loss"), at_end("train_loss"), at_end("digits_named", -1)
+    test, named = at_end("test_loss"), at_end("digits_named", -1)
     losses, digits = where(rows, quantity="test_loss"), where(rows, quantity="digits_named")
     made = [
         finding("node perturbation has a lower test loss than backpropagation", test["np_fa"] < test["bp"], losses),
@@ -132,21 +143,39 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     def alike(a: str, b: str) -> bool:
         return abs(test[a] - test[b]) < paper["comparable"] * test[b]
 
+    def rises(quantity: str, method: str) -> float:
+        """How far the loss ends above its lowest, as a fraction of that; mean over seeds."""
+        mine, ends = lowest(where(rows, method=method, quantity=quantity)), where(rows, quantity=quantity, x=last)
+        return mean_of([row | {"value": row["value"] / least_of["value"] - 1} for least_of in mine
+                        for row in where(ends, method=method, seed=least_of["seed"])], "value")  # fmt: skip
+
+    def overfits(method: str) -> bool:
+        return rises("test_loss", method) > max(paper["overfits_above"], rises("train_loss", method))
+
     return [
+        *(compare(f"authors' code, {TITLES[m]}: lowest test loss", lowest(where(losses, method=m)), "value", *value)
+          for m, value in paper["code"]["lowest_test_loss"].items()),
         *made,
         finding("feedback alignment has the highest test loss", max(test, key=test.get) == "fa", losses),
         finding("test losses of node perturbation and ADAM are comparable (within a tenth)", alike("np_fa", "adam"),
                 losses),
         finding("test losses of matching and backpropagation are similar (within a tenth)", alike("matching", "bp"),
                 losses),
-        finding("ADAM overfits, node perturbation does not: its test loss is further above its training loss",
-                test["adam"] / train["adam"] > max(1, test["np_fa"] / train["np_fa"]), losses),
+        finding("ADAM overfits, node perturbation does not: its test loss ends 1 % or more above its lowest, and its "
+                "training loss does not rise as far", overfits("adam") and not overfits("np_fa"),
+                [row for row in rows if row["quantity"] in ("train_loss", "test_loss")]),
         finding("feedback alignment does not separate digits in the latent space (under 40 % named by neighbours)",
                 named["fa"] < paper["no_digits_percent"], digits),
         finding("feedback alignment separates digits least of all methods", min(named, key=named.get) == "fa", digits),
         finding("node perturbation separates digits more evenly than backpropagation and ADAM: the digit that is named "
                 "worst is named better", least["np_fa"] > max(least["bp"], least["adam"]), digits),
     ]  # fmt: skip
+
+
+def lowest(rows: list[dict]) -> list[dict]:
+    """The row of each seed with the lowest value."""
+    seeds = sorted({row["seed"] for row in rows})
+    return [min(where(rows, seed=seed), key=lambda row: row["value"]) for seed in seeds]
 
 
 def draw(rows: list[dict], paper: dict):
