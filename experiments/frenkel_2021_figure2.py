@@ -10,7 +10,8 @@ after the derivative (delta z, as the captions say) of single samples, mean over
 at the end of each epoch instead of five times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^5
 here). FA's weights being near their start of 0, its first hidden layer is at 77 to 91 degrees during the first 11
 epochs. How a batch becomes one angle is not said, and it matters: the rows have the signals before the derivative
-(delta y, as the captions of supplementary figures 1 and 2 say) too.
+(delta y, as the captions of supplementary figures 1 and 2 say) too. Rows have 50 epochs of the 500: "the first 20" are
+epochs 1 and 11, "the first 100" are ten of them.
 """
 
 import sys
@@ -48,7 +49,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     early = [row for row in losses if row["x"] <= 20]
     start = {rule: mean_of(where(early, rule=rule), "value") for rule in synthetic.RULES}
     made = [
-        finding("sdfa and dfa converge fastest at first (training loss of the first 20 epochs)",
+        finding("sdfa and dfa converge fastest at first (training loss at the recorded ones of the first 20 epochs)",
                 max(start["sdfa"], start["dfa"]) < min(start["bp"], start["fa"]), early),
         finding("sdfa: angles to backpropagation are below 90 degrees",
                 synthetic.largest_angle(rows, ("sdfa",)) < paper["angle_below_deg"], where(angles, rule="sdfa")),
@@ -68,7 +69,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 synthetic.largest_angle(rows) < paper["angle_below_deg"], angles),
         finding("second hidden layer: sdfa is better aligned than dfa", second["sdfa"] < second["dfa"], angles),
         *(
-            finding(f"hidden layer {n}: fa is best aligned during the first 100 epochs",
+            finding(f"hidden layer {n}: fa is best aligned during the first 100 epochs (mean of the recorded ones)",
                     first100["fa", n] < min(first100["dfa", n], first100["sdfa", n]), angles)
             for n in (1, 2)
         ),

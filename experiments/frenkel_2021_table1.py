@@ -5,6 +5,10 @@ batches of 60, 100 epochs; the test error is the mean over the last 10 epochs. T
 seeds without dropout and one with it. The paper has Adam with its default parameters; here the hidden layers of dfa,
 sdfa and drtp have a smaller epsilon, since the authors' code leaves their signals undivided by the batch (and the
 outputs). Quick has the first network, 6 epochs, and the error of the last.
+
+That DRTP is better than sDFA in every network, and that dropout harms DRTP and shallow learning in all cases, are the
+paper's words; these two findings were added after the errors had been seen. With one seed a network is close to its
+neighbours: one that fails by less than the paper's deviations says little.
 """
 
 import sys
@@ -22,13 +26,12 @@ PROTOCOL = {
 }
 MEASURED = ("test_error_percent",)
 EPOCHS = {"quick": 6, "default": 100, "full": 100}
-TOLERANCE_POINTS = 0.15
 PREFIX = "frenkel_2021_mnist_"
 
 
 @cache
 def published() -> dict:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["test_error"]
 
 
 def jobs(mode: str, seed: int) -> list[dict]:
@@ -58,7 +61,8 @@ def one(job: dict, folder: Path) -> list[dict]:
 
 
 def verdicts(rows: list[dict], paper: dict) -> list:
-    first = where(rows, network=next(iter(paper)))
+    published_errors = paper["test_error"]
+    first = where(rows, network=next(iter(published_errors)))
     errors = {
         rule: mean_of(where(first, rule=rule), "test_error_percent") for rule in ("bp", "fa", "dfa", "drtp", "shallow")
     }
@@ -70,17 +74,32 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         return [ordered]
     numbers = [
         compare(f"{network.removeprefix(PREFIX)}, {rule}: test error, %", where(rows, network=network, rule=rule),
-                "test_error_percent", value, deviation, TOLERANCE_POINTS)
-        for network, rules in paper.items() for rule, (value, deviation) in rules.items()
+                "test_error_percent", value, deviation, paper["tolerance_points"])
+        for network, rules in published_errors.items() for rule, (value, deviation) in rules.items()
     ]  # fmt: skip
-    return [*numbers, ordered]
+    error = {
+        (network, rule): mean_of(where(rows, network=network, rule=rule), "test_error_percent")
+        for network, rules in published_errors.items() for rule in rules
+    }  # fmt: skip
+    dropped = [(network, network.partition("_dropout")[0]) for network in published_errors if "_dropout" in network]
+    return [
+        *numbers,
+        ordered,
+        finding("in every network, with dropout and without, drtp is better than sdfa",
+                all(error[network, "drtp"] < error[network, "sdfa"] for network in published_errors),
+                [row for row in rows if row["rule"] in ("drtp", "sdfa")]),
+        finding("dropout makes drtp and shallow learning worse in all cases",
+                all(error[network, rule] > error[plain, rule] for network, plain in dropped
+                    for rule in ("drtp", "shallow")), [row for row in rows if row["rule"] in ("drtp", "shallow")]),
+    ]  # fmt: skip
 
 
 def draw(rows: list[dict], paper: dict):
     from neurofa.plot import rule_lines
 
     figure, (ax,) = panels(width=3.5, height=3.3)
-    for rule, look in rule_lines(dict.fromkeys(rule for rules in paper.values() for rule in rules)).items():
+    names = dict.fromkeys(rule for rules in paper["test_error"].values() for rule in rules)
+    for rule, look in rule_lines(names).items():
         shown = [verdict for verdict in verdicts(rows, paper) if verdict and f", {rule}:" in verdict.item]
         scatter_of_verdicts(ax, shown, "test error (%)", color=look["color"])
         ax.plot([], [], "o", markersize=3, color=look["color"], label=rule)
