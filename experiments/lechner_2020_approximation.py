@@ -134,15 +134,16 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         finding("the mono-net of the proof, with tanh(z/2), is the sigmoid network to rounding",
                 max((row["value"] for row in same), default=1) < EXACT, same),
         finding("as printed, with tanh(z), it is not",
-                min((row["value"] for row in printed), default=0) > 0.01, printed),
-        finding("tanh mono-net of the proof: error below 0.05 for all three functions",
-                all(value("tanh, from sigmoid", name) < 0.05 for name in names), wide),
-        finding("tanh and hard-tanh mono-nets fitted directly: error below 0.2 for all three functions",
-                all(value(label, name) < 0.2 for label in ("tanh", "hard-tanh") for name in names), wide),
+                min((row["value"] for row in printed), default=0) > paper["printed_differs"], printed),
+        finding(f"tanh mono-net of the proof: error below {paper['proof_error']} for all three functions",
+                all(value("tanh, from sigmoid", name) < paper["proof_error"] for name in names), wide),
+        finding(f"tanh and hard-tanh mono-nets fitted directly: error below {paper['direct_error']} for all three "
+                "functions", all(value(label, name) < paper["direct_error"] for label in ("tanh", "hard-tanh")
+                                 for name in names), wide),
         finding("bump: a ReLU mono-net stays at 1/2 or above (the best convex function) with any number of units",
                 min((row["value"] for row in relu), default=0) > 0.499, relu),
-        finding("without the constraint on W, ReLU has an error below 0.1 there", value("ReLU, signed weights", "bump")
-                < 0.1, wide),
+        finding(f"without the constraint on W, ReLU has an error below {paper['signed_relu_error']} there",
+                value("ReLU, signed weights", "bump") < paper["signed_relu_error"], wide),
         finding("random deep mono-nets are convex with ReLU, and not with tanh",
                 max((row["value"] for row in where(deep, quantity="relu")), default=1) < EXACT
                 < min((row["value"] for row in where(deep, quantity="tanh")), default=0), deep),

@@ -4,8 +4,10 @@ Protocol: 64-64-64-n learns the digits of scikit-learn (label mod n) by SGD with
 training, updates of 20 single samples, and of all of them as a batch, are compared with the gradient: which part of the
 weights and biases that are not zero in both points against it. One output (sigmoid) and 2 to 10 (softmax); tanh,
 hard-tanh and ReLU; two controls with one output: signed weights under the same feedback, and DFA, where the feedback is
-signed too. The paper proves it and trains nothing. Appendix A.3 is computed with its error read as the vector (1, -1);
-the paper calls the two directions orthogonal, though by its equations 51 and 54 they are opposite.
+signed too. The paper proves it and trains nothing; the controls show that the theorem needs W >= 0 and not B >= 0
+alone. Appendix A.3 is computed with its error read as the vector (1, -1): the paper has a matrix with these on its
+diagonal, which is no derivative of a loss by two outputs of one sample. The paper calls the two directions orthogonal,
+though by its equations 51 and 54 they are opposite.
 """
 
 import sys

@@ -15,7 +15,7 @@ from .given import check_keys, feedback_keys, fitted, on_route
 from .initialise import draw, reach
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, require_params
 
-MONOTONE_MINIMUM = 1e-6  # Lechner 2020, section 5: weights are kept above this bound after each step
+MONOTONE_MINIMUM = 1e-6  # of the authors' code of Lechner 2020: weights are kept above this bound after each step
 
 
 def check(network: Network, rule: Rule, given: Mapping[str, np.ndarray] | None = None) -> None:

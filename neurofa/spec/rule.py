@@ -143,7 +143,8 @@ class Rule:
     feedback
         A `Feedback`, or just the name of its source.
     constraint
-        ``monotone``: W >= 1e-6 from the second layer on, the output included (Lechner 2020).
+        ``monotone``: W >= 1e-6 from the second layer on, the output included (Lechner 2020; the bound is of its
+        code).
     perturbation
         The injected noise, for rules that need it.
     name, title, source
