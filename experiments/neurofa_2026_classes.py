@@ -91,7 +91,8 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 all(error[rule, 10] / error["bp", 10] > error[rule, 2] / error["bp", 2] for rule in ("sdfa", "drtp")),
                 rows),
         finding("a single output: drtp fails (its signal has one sign only); sdfa and mdfa have less than twice the "
-                "error of bp", error["drtp", 1] > 10 and close("mdfa", 1) and close("sdfa", 1), rows),
+                "error of bp", error["drtp", 1] > paper["fails_above_percent"] and close("mdfa", 1)
+                and close("sdfa", 1), rows),
     ]  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         finding("stochastic rounding is better than rounding to the nearest, with all bits and by all rules",
                 all(error[rule, f"int{n}_stochastic"] < error[rule, f"int{n}"] for rule in RULES for n in BITS),
                 [row for row in rows if row["format"] not in ("float", CHIP)]),
-        finding("2 bits, rounding nearest: all rules have the same error",
+        finding("check: 2 bits, rounding nearest, so that the hidden layer does not change: all rules have one error",
                 len({error[rule, "int2"] for rule in RULES}) == 1, where(rows, format="int2")),
     ]  # fmt: skip
 

@@ -78,7 +78,7 @@ def test_findings_compare_with_full_precision_with_the_limit_and_between_formats
         "rounding nearest: errors grow from 8 to 4 to 2 bits, by all rules": True,
         "rounding stochastic: errors grow from 8 to 4 to 2 bits, by all rules": False,
         "stochastic rounding is better than rounding to the nearest, with all bits and by all rules": True,
-        "2 bits, rounding nearest: all rules have the same error": True,
+        "check: 2 bits, rounding nearest, so that the hidden layer does not change: all rules have one error": True,
     }
     assert "| int8_stochastic | 2.90 | 5.50 | 1.50 |" in table.table(rows)
     assert "| loihi | 9.00 |  |  |" in table.table(rows)
