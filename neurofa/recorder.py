@@ -27,8 +27,8 @@ class Record:
     Parameters
     ----------
     variable
-        Of a population: ``spikes``, ``v`` (membrane), ``threshold``, ``current``, ``drive`` (low-passed) or
-        ``modulator``; of a connection: ``weights``.
+        Of a population: ``spikes``, ``v`` (membrane), ``threshold``, ``current`` (synaptic: 0 in models without one),
+        ``drive`` (low-passed) or ``modulator``; of a connection: ``weights``.
     of
         Name of the population or connection.
     units
@@ -87,12 +87,8 @@ class Recorder:
                 self.spikes[record.of] = units
                 continue
             if what == "population":
-                neuron = circuit.populations[index].neuron
-                require(neuron is not None, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
-                require(
-                    record.variable != "current" or (neuron is not None and neuron.model == "cuba_lif"),
-                    f"{record.of!r} has no synaptic current, which 'cuba_lif' neurons have; record 'v'",
-                )
+                external = circuit.populations[index].neuron is None
+                require(not external, f"{record.of!r} is external and has spikes alone, no {record.variable!r}")
                 followed = built.tables.populations[index, columns.POST] == columns.CURRENT
                 require(
                     record.variable != "drive" or bool(followed),

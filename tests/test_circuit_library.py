@@ -131,7 +131,6 @@ def test_circuits_are_equal_where_all_their_parts_are():
         (lambda: nf.Population(3, 2), "population name is 3"),
         (lambda: nf.Connection(CELLS, "cells", W), "connection pre is .*; give the name of a population"),
         (lambda: nf.Simulation(circuit()).run(0.4), "less than half of a tick of 1 ms"),
-        (lambda: nf.Simulation(circuit()).run(5.0, record=nf.Record("current", "cells")), "no synaptic current"),
         (lambda: circuit(delay_ms=0.2), "0 ticks of 1 ms.*dt_ms"),
         (lambda: nf.poisson_events(-1.0, 10.0), "go down to -1"),
         (lambda: nf.poisson_events(1001.0, 10.0), "1001 Hz is above one event a tick"),

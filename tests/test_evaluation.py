@@ -104,7 +104,7 @@ def test_what_cannot_be_evaluated_or_read(tmp_path):
     params = nf.lower(network, DFA).params
     x, y = np.zeros((2, 4)), np.zeros(2, int)
     for call, part in (
-        (lambda: nf.evaluate(network, DFA, params, x[:, :3], y), "3 features"),
+        (lambda: nf.evaluate(network, DFA, params, x[:, :3], y), "3 columns"),
         (lambda: nf.evaluate(network, DFA, params, x, y + 5), "label 5"),
         (lambda: nf.evaluate(network, DFA, params, x, y, "brian"), "mode 'spiking'"),
         (lambda: nf.evaluate(network, DFA, {}, x, y), "layers.0.W is missing"),
@@ -251,7 +251,7 @@ def test_messages_name_what_was_given():
         (lambda: nf.predict(network, DFA, params, np.zeros((0, 4))), r"^x has no samples"),
         (lambda: nf.predict(network, DFA, params, x * np.inf), r"^x has 8 NaN or infinite"),
         (lambda: nf.evaluate(network, DFA, params, x, [0, 7]), r"^y has label 7"),
-        (lambda: nf.evaluate(network, DFA, params, x[:, :3], [0, 1]), "3 features"),
+        (lambda: nf.evaluate(network, DFA, params, x[:, :3], [0, 1]), "3 columns"),
     ):
         with pytest.raises(nf.InputError, match=message):
             call()

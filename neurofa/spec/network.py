@@ -283,8 +283,9 @@ class Network:
             known = [one.name for one in fields(Layer) if one.name not in ("units", "activation")]
             require_choice("field of all layers", name, known)
         own = as_tuple("hidden", hidden, one=str)
-        own = own * len(widths[1:-1]) if isinstance(hidden, str) else own
-        require_choice("layer activation", hidden if isinstance(hidden, str) else "tanh", ACTIVATIONS)  # of no layer
+        for name in own:
+            require_choice("layer activation", name, ACTIVATIONS)  # also where it is that of no layer
+        own = own * (len(widths) - 2) if isinstance(hidden, str) else own
         require(
             len(own) == len(widths) - 2,
             f"hidden has {len(own)} activations for {len(widths) - 2} hidden layers; give one for all, or one for each",

@@ -74,7 +74,7 @@ class Feedback:
         if self.source == "pseudoinverse":
             if self.every is None:
                 object.__setattr__(self, "every", 1)
-                require(self.every is not None and self.every >= 1, "feedback every must be at least 1 update")
+            require(self.every is not None and self.every >= 1, "feedback every must be at least 1 update")
         elif self.every is not None:
             raise InputError(f"feedback every belongs to 'pseudoinverse', not to {self.source!r}; leave it out")
 
