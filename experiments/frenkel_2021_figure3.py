@@ -9,7 +9,8 @@ paper has 10 runs; quick has one of 2 epochs, without FA. Errors on the training
 Angles (delta z of single samples, mean over 256 training samples; the rows have delta y too) are measured at the end of
 each epoch instead of ten times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^10 here). Rows have 50
 epochs of the 500, of which the second is epoch 11. The order of the angles was one finding before, and is two now, as
-it can fail for two reasons; the order of training errors and that angles level off are the paper's words too.
+it can fail for two reasons; the order of training errors and that angles level off are the paper's words too. With
+delta z, dfa has the lowest angle in the second hidden layer, with delta y fa has it, as in the paper.
 """
 
 import sys
@@ -45,7 +46,6 @@ def one(job: dict, folder: Path) -> list[dict]:
 def verdicts(rows: list[dict], paper: dict) -> list:
     train, test = synthetic.at_end(rows, "train"), synthetic.at_end(rows, "test")
     errors, angles = where(rows, quantity="test"), [row for row in rows if row["quantity"].startswith("angle")]
-    ends = [synthetic.at_end(rows, f"angle_{layer}") for layer in (1, 2)]
     findings = [
         finding("shallow learning has the highest training error at the end", max(train, key=train.get) == "shallow",
                 errors),
@@ -67,17 +67,26 @@ def verdicts(rows: list[dict], paper: dict) -> list:
                 max(test["bp"], test["fa"]) < min(test["dfa"], test["sdfa"]), errors),
         finding("training errors at the end are in the order dfa, bp, fa, sdfa",
                 train["dfa"] < train["bp"] < train["fa"] < train["sdfa"], where(rows, quantity="train")),
-        *(
-            finding(f"hidden layer {layer}: {words}", holds, angles)
-            for layer, end in enumerate(ends, start=1)
+        *(made for measure in synthetic.MEASURES for made in of_angles(rows, measure)),
+        *findings,
+    ]  # fmt: skip
+
+
+def of_angles(rows: list[dict], measure: str) -> list:
+    """What the text says of the angles of each hidden layer, by one of the measures."""
+    angles, found = [row for row in rows if row["quantity"].startswith(measure)], []
+    for layer in (1, 2):
+        end = synthetic.at_end(rows, f"{measure}_{layer}")
+        found += [
+            finding(f"hidden layer {layer}: {words} ({synthetic.MEASURES[measure]})", holds, angles)
             for words, holds in (
                 ("fa has the lowest angle at the end", end["fa"] < min(end["dfa"], end["sdfa"])),
                 ("at the end the angle of dfa is below that of sdfa", end["dfa"] < end["sdfa"]),
-                ("angles of all three rules change less from epoch 50 to 500 than before", levels_off(angles, layer)),
+                ("angles of all three rules change less from epoch 50 to 500 than before",
+                 levels_off(angles, f"{measure}_{layer}")),
             )
-        ),
-        *findings,
-    ]  # fmt: skip
+        ]  # fmt: skip
+    return found
 
 
 def is_ahead(rows: list[dict]) -> bool:
@@ -87,11 +96,11 @@ def is_ahead(rows: list[dict]) -> bool:
     return max(first["dfa"], first["sdfa"]) < first["bp"]
 
 
-def levels_off(angles: list[dict], layer: int) -> bool:
+def levels_off(angles: list[dict], quantity: str) -> bool:
     """Whether the angle of each rule changes less after the first recorded epoch from 50 on than before it."""
     epochs = sorted({row["x"] for row in angles})
     seen = (epochs[0], min(epoch for epoch in epochs if epoch >= 50), epochs[-1])
-    values = [[mean_of(where(angles, rule=rule, quantity=f"angle_{layer}", x=epoch), "value") for epoch in seen]
+    values = [[mean_of(where(angles, rule=rule, quantity=quantity, x=epoch), "value") for epoch in seen]
               for rule in synthetic.ANGLED]  # fmt: skip
     return all(abs(end - middle) < abs(middle - start) for start, middle, end in values)
 

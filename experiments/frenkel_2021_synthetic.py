@@ -11,6 +11,7 @@ MEASURED = ("quantity", "x", "value")
 POINTS = 50
 # mean angles of single samples' signals: delta z, after the derivative, as the captions have it; and delta y, before it
 ANGLES = {"angle": "sample_angle_deg", "signal_angle": "sample_alignment_deg"}
+MEASURES = {"angle": "delta z", "signal_angle": "delta y"}
 
 
 def jobs(seed: int, epochs: int) -> list[dict]:
@@ -72,9 +73,9 @@ def at_end(rows: list[dict], quantity: str) -> dict[str, float]:
     return {rule: mean_of(where(rows, rule=rule, quantity=quantity, x=last), "value") for rule in RULES}
 
 
-def largest_angle(rows: list[dict], rules: tuple[str, ...] = ANGLED) -> float:
+def largest_angle(rows: list[dict], rules: tuple[str, ...] = ANGLED, measure: str = "angle") -> float:
     """Largest smoothed angle of these rules in any hidden layer at any epoch, mean over seeds."""
-    angles = [row for row in rows if row["quantity"].startswith("angle") and row["rule"] in rules]
+    angles = [row for row in rows if row["quantity"].startswith(measure) and row["rule"] in rules]
     points = {(row["rule"], row["quantity"], row["x"]) for row in angles}
     means = [mean_of(where(rows, rule=rule, quantity=name, x=x), "value") for rule, name, x in points]
     return max(means, default=float("nan"))
