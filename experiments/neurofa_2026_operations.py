@@ -84,6 +84,7 @@ def one(job: dict, folder: Path) -> list[dict]:
     how, data = job["mode"], nf.load_data(spec, seed=job["seed"])
     on_spikes = {} if how == "rate" else {"spiking": spiking}
     protocol = training if how == "rate" else spiking.training
+    protocol = replace(protocol, report_last=min(protocol.report_last, job["epochs"]))  # quick has fewer epochs
     run = trained(folder, network, rule, data, job["seed"], mode=how, training=protocol, epochs=job["epochs"],
                   **on_spikes)  # fmt: skip
     return [{"test_error_percent": round(100 * run.test_error, 4), **operations_of(network, run, folder),
