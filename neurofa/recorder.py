@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .engines.circuits import Built, Circuit
+from .engines.circuits import Circuit
+from .engines.layout import Built
 from .kernels import circuit as columns
 from .kernels.circuit import Cells
 from .kernels.neurons import wake

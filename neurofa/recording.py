@@ -141,12 +141,17 @@ class Recording:
         return 1 + max((int(units.max()) for units in events if len(units)), default=-1)
 
     def rates_hz(self, population: str) -> np.ndarray:
-        """Mean rate of each unit of a population over the whole recording, shape (size,), in spikes a second.
+        """Mean rate of each unit of a population over the whole recording.
 
         Parameters
         ----------
         population
             Whose spikes were recorded.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,), in spikes a second.
 
         Raises
         ------
@@ -166,6 +171,11 @@ class Recording:
         ----------
         population
             Whose spikes were recorded.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One for each unit: (spikes - 1,) milliseconds, empty for fewer than two spikes.
 
         Raises
         ------

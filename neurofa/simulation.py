@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .engines.circuits import Circuit, Connection, Population, Sparse, as_sparse, build, joined
+from .engines.circuits import Circuit, Connection, Population, Sparse
+from .engines.layout import as_sparse, build, joined
 from .engines.states import new_cells, new_draw, new_synapses
 from .kernels.simulating import Currents, Events, Log, advance, offsets
 from .kernels.storing import begin_draws

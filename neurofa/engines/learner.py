@@ -16,7 +16,8 @@ from ..rules import Params, Plan, following
 from ..spec import Neuron, Spiking
 from ..spec.errors import require
 from .base import FOLLOWS
-from .circuits import Built, Circuit, Connection, Population, build
+from .circuits import Circuit, Connection, Population
+from .layout import Built, build
 from .states import new_cells, new_draw, new_synapses
 from .stored import Stored, stored_of
 

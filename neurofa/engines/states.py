@@ -7,7 +7,7 @@ from ..kernels.circuit import Cells
 from ..kernels.plasticity import NEVER, Synapses
 from ..kernels.splitmix import mix
 from ..kernels.storing import DRAW_COLUMNS, EXACT, KEY, LEVEL_COLUMNS, SEND_KEY
-from .circuits import Built
+from .layout import Built
 from .memory import aligned
 
 

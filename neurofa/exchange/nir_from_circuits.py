@@ -12,7 +12,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from ..engines.circuits import Circuit, Connection, Population, Sparse, as_sparse
+from ..engines.circuits import Circuit, Connection, Population, Sparse
+from ..engines.layout import as_sparse
 from ..io.config import dump_model
 from ..io.descriptions import read_text
 from ..rules import Integers
