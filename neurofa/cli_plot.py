@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .spec.errors import InputError, require
+from .spec.errors import InputError, require, require_choice
 
 if TYPE_CHECKING:
     import xarray
@@ -19,25 +18,15 @@ WIDTH, HEIGHT = 2.4, 2.3  # of a panel, inches
 PAGE = 3  # panels side by side
 
 
-class What(StrEnum):
-    """Pictures of a run; the first two of a comparison, too."""
-
-    curves = "curves"
-    angles = "angles"
-    weights = "weights"
-    activity = "activity"
-    fields = "fields"
-
-
 def plot(
     source: Annotated[Path, typer.Argument(help="Folder of a run or a comparison, or its results.nc.")],
     what: Annotated[
-        What,
+        str,
         typer.Option(
             help="curves (errors, angles, cost), angles (to backpropagation, by layer), weights (W against B), "
             "activity (histograms over training), fields (receptive fields of the first layer)."
         ),
-    ] = What.curves,
+    ] = "curves",
     out: Annotated[
         Path | None, typer.Option(help="A .png, .pdf or .svg; WHAT.png beside the results unless given.")
     ] = None,
@@ -48,13 +37,9 @@ def plot(
     """
     from .plot import save_figure
 
-    folder = source if source.is_dir() else source.parent
-    pictures: dict[What, Callable[[Path], Figure]] = {
-        What.curves: _curves, What.angles: _angles, What.weights: _weights, What.activity: _activity,
-        What.fields: _fields,
-    }  # fmt: skip
-    path = out or folder / f"{what}.png"
-    save_figure(pictures[what](source), path)
+    require_choice("picture", what, PICTURES)
+    path = out or (source if source.is_dir() else source.parent) / f"{what}.png"
+    save_figure(PICTURES[what](source), path)
     typer.echo(str(path))
 
 
@@ -173,3 +158,8 @@ def _fields(source: Path) -> "Figure":
         figure.set_size_inches(1.6 * WIDTH, 1.6 * HEIGHT)
         receptive_fields(ax, W, (side, side))
     return figure
+
+
+PICTURES: "dict[str, Callable[[Path], Figure]]" = {
+    "curves": _curves, "angles": _angles, "weights": _weights, "activity": _activity, "fields": _fields
+}  # fmt: skip

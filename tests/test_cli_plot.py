@@ -62,6 +62,7 @@ def test_the_picture_is_beside_the_results_unless_said(left):
     ("source", "what", "message"),
     [
         ("nothing", "curves", "there are no results"),
+        ("run", "weigths", "picture 'weigths' is unknown (did you mean 'weights'?)"),
         ("nothing", "weights", "there is no checkpoint"),
         ("comparison", "weights", "is a comparison; give one of its runs, such as"),
         ("comparison", "activity", "several rules"),
