@@ -51,7 +51,7 @@ from typing import Any
 from ..spec import DataSpec, InputError, Layer, Model, Network, Override, Perturbation, Spiking, Training
 from ..spec.errors import nearest_hint, require_choice
 from ..spec.network import ACTIVATIONS
-from .validation import Table, Where, read_toml, shown, validate
+from .validation import Table, Where, overlaid, read_toml, shown, validate
 
 SUFFIX = ".toml"
 TOP_KEYS = ("title", "source", "network", "training", "spiking", "data", "rules")
@@ -191,7 +191,7 @@ def _model(table: Table, where: Where) -> Model:
     training = validate(Training, settings, "training", where)
     n_layers = len(network.layers)
     where.call("training.learning_rate", training.rates, n_layers)
-    on_spikes = _spiking_fields(_spiking_defaults(), table.get("spiking", {}), "spiking", where)
+    on_spikes = overlaid(_spiking_defaults(), where.table(table.get("spiking", {}), "spiking"))
     spiking = _spiking(n_layers, on_spikes, {}, "spiking", where)
     rules = {}
     readers: dict[str, tuple[Callable[..., Any], Table]] = {
@@ -233,9 +233,9 @@ def _network_fields(network: Any, where: Where) -> Table:
         layers = []
         for index, own in enumerate(tables):
             key = f"network.layers[{index}]"
-            merged = common | (last if index == len(tables) - 1 else {}) | where.table(own, key)
-            validate(Layer, merged, key, where)
-            layers.append(merged)
+            layer = common | (last if index == len(tables) - 1 else {}) | where.table(own, key)
+            validate(Layer, layer, key, where)
+            layers.append(layer)
         inputs = network["inputs"]
     else:
         sizes = network.get("sizes")
@@ -300,17 +300,7 @@ def _rule_network(base: Table, delta: Any, key: str, where: Where) -> Network:
 
 
 def _rule_training(base: Table, delta: Any, key: str, where: Where) -> Training:
-    return validate(Training, _training_fields(base, delta, key, where), key, where)
-
-
-def _training_fields(base: Table, delta: Any, key: str, where: Where) -> Table:
-    """The base protocol with other settings in place; a table without `kind` adds to the base's."""
-    merged = base | where.table(delta, key)
-    for name in ("optimiser", "schedule"):
-        own, shared = delta.get(name), base.get(name)
-        if isinstance(own, dict) and "kind" not in own:
-            merged[name] = ({"kind": shared} if isinstance(shared, str) else shared or {}) | own
-    return merged
+    return validate(Training, overlaid(base, where.table(delta, key)), key, where)
 
 
 def _rule_perturbation(base: Table, delta: Any, key: str, where: Where) -> Perturbation:
@@ -322,21 +312,9 @@ def _spiking_defaults() -> Table:
     return {"training": dataclasses.asdict(Spiking().training)}
 
 
-def _spiking_fields(base: Table, delta: Any, key: str, where: Where) -> Table:
-    """The base's fields of `Spiking` with other settings in place; those of the tables in it key by key."""
-    merged = base | where.table(delta, key)
-    for name, own in delta.items():
-        shared = base.get(name)
-        if name == "training":
-            merged[name] = _training_fields(base[name], own, f"{key}.{name}", where)
-        elif isinstance(own, dict) and isinstance(shared, dict):
-            merged[name] = shared | own
-    return merged
-
-
 def _spiking(n_layers: int, base: Table, delta: Any, key: str, where: Where) -> Spiking:
     """Spiking mode of a network of `n_layers`, from the base with other settings laid over it."""
-    settings = _spiking_fields(base, delta, key, where)
+    settings = overlaid(base, where.table(delta, key))
     given = settings.get("delay_ms")
     for delay in given if isinstance(given, list) else [given]:
         if isinstance(delay, float) and not math.isfinite(delay):  # is no number of ticks

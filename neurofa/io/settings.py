@@ -10,10 +10,9 @@ from typing import Any
 from ..spec import InputError, Model
 from ..spec.errors import described, require
 from .config import load_model, model_table, read_model
-from .validation import Table, Where, line
+from .validation import Table, Where, line, overlaid
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")  # names that need no quotes in a key
-KINDS = ("optimiser", "schedule", "init", "bias_init", "feedback_init")  # a table of another kind takes their place
 Path = tuple[str, ...]
 
 
@@ -88,7 +87,7 @@ def laid_over(table: Table, settings: Sequence[str]) -> Table:
         For what is no setting in TOML. Keys and values are checked when the table is read.
     """
     for setting in settings:
-        table = _merged(table, read_setting(setting))
+        table = overlaid(table, read_setting(setting))
     return table
 
 
@@ -178,17 +177,3 @@ def _paths(table: Table) -> list[Path]:
         inside = _paths(value) if isinstance(value, dict) else [()]
         found += [(name, *path) for path in inside]
     return found
-
-
-def _merged(shared: Table, own: Table) -> Table:
-    """A table with another one over it, key by key; one without `kind` adds to what a name stands for."""
-    merged = dict(shared)
-    for name, value in own.items():
-        old = shared.get(name)
-        if isinstance(value, dict) and isinstance(old, str) and "kind" not in value:
-            merged[name] = {"kind": old} | value
-        elif isinstance(value, dict) and isinstance(old, dict) and not (name in KINDS and "kind" in value):
-            merged[name] = _merged(old, value)
-        else:
-            merged[name] = value
-    return merged

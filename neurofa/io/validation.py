@@ -26,6 +26,7 @@ EXPECTED = {  # by the first word of pydantic's error types
     "dataclass": "a table",
 }
 
+KINDS = ("optimiser", "schedule", "init", "bias_init", "feedback_init")  # a table of another kind takes their place
 Table = dict[str, Any]
 Keys = tuple[str | int, ...]
 Spec = TypeVar("Spec")
@@ -61,6 +62,23 @@ class Where:
 def line(message: object) -> str:
     """A message in one line."""
     return " ".join(str(message).split())
+
+
+def overlaid(shared: Table, own: Table) -> Table:
+    """A table with another one over it, key by key.
+
+    A table without `kind` adds to what is there, or to what a name there stands for.
+    """
+    merged = dict(shared)
+    for name, value in own.items():
+        old = shared.get(name)
+        if isinstance(value, dict) and isinstance(old, str) and "kind" not in value:
+            merged[name] = {"kind": old} | value
+        elif isinstance(value, dict) and isinstance(old, dict) and not (name in KINDS and "kind" in value):
+            merged[name] = overlaid(old, value)
+        else:
+            merged[name] = value
+    return merged
 
 
 def _unknown(name: str, allowed: list[str]) -> str:
