@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
-    from .evaluation import Score, classify, evaluate, load_run, predict
+    from .evaluation import Score, classify, evaluate, predict
     from .gathering import gather
     from .io.config import load_model
     from .io.data import Data
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Training,
     )
     from .stimuli import poisson_events
+    from .stored_runs import load_run
 
 __version__ = "0.1.0"
 
@@ -61,7 +62,8 @@ _HOME = {
     **dict.fromkeys(("Run", "train", "updates"), "run"),
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
-    **dict.fromkeys(("Score", "classify", "evaluate", "load_run", "predict"), "evaluation"),
+    **dict.fromkeys(("Score", "classify", "evaluate", "predict"), "evaluation"),
+    "load_run": "stored_runs",
     "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
     "gather": "gathering",
     "observe": "observation",

@@ -87,13 +87,13 @@ def _show_profile(name: str) -> None:
 
 def _show_placement(name: str, model: str, rule: str | None) -> None:
     """Whether a model, or a run's network, fits a chip, where its populations go, and what they cost."""
-    from .exchange.exporting import checkpoint_of, counted_operations, is_run, of_checkpoint
     from .hardware import constrain, costs, costs_table, fit, load_profile
     from .io.checkpoint import load_checkpoint
     from .io.config import load_model
     from .rules import lower, named
     from .spec import settings_for
     from .spec.errors import require
+    from .stored_runs import checkpoint_of, counted_operations, is_run, of_checkpoint
     from .terminal import show_table
 
     chip, counted = load_profile(name), None
@@ -174,9 +174,10 @@ def export(
     """
     from .engines.brian_script import data_file
     from .exchange import export as write
-    from .exchange.exporting import format_of, require_source
+    from .exchange.exporting import format_of
     from .io.datasets import load_data
     from .spec.errors import require
+    from .stored_runs import require_source
 
     to = to or format_of(file)
     require_source(source)
@@ -192,9 +193,9 @@ def export(
 
 def _data_of(source: str) -> "DataSpec":
     """The data of a model; a run does not say which file it had."""
-    from .exchange.exporting import is_run
     from .io.config import load_model
     from .spec.errors import require
+    from .stored_runs import is_run
 
     require(not is_run(source), "the checkpoint of a run does not hold its data; give --data")
     return load_model(source).data

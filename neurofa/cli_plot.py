@@ -46,8 +46,8 @@ def plot(
 def _results(source: Path) -> "xarray.Dataset":
     """Results of a comparison, or of a run, which get the dims of a comparison."""
     from .compare import one_run
-    from .evaluation import load_run
     from .io.results import read_results
+    from .stored_runs import load_run
     from .trainer import CHECKPOINT, RESULTS
 
     path = source / RESULTS if source.is_dir() else source
@@ -114,10 +114,10 @@ def _angles(source: Path) -> "Figure":
 
 def _weights(source: Path) -> "Figure":
     """W against B, of each hidden layer that has feedback, before and after."""
-    from .exchange.exporting import checkpoint_of, of_checkpoint
     from .io.checkpoint import load_checkpoint
     from .plot import styled, weight_feedback_scatter
     from .rules import path_weights
+    from .stored_runs import checkpoint_of, of_checkpoint
 
     path = checkpoint_of(_folder_of_run(source))
     found = of_checkpoint(path, *load_checkpoint(path))
@@ -146,8 +146,8 @@ def _activity(source: Path) -> "Figure":
 
 
 def _fields(source: Path) -> "Figure":
-    from .evaluation import load_run
     from .plot import receptive_fields, styled
+    from .stored_runs import load_run
 
     W = load_run(_folder_of_run(source)).params["layers.0.W"]
     side = math.isqrt(len(W))

@@ -109,8 +109,8 @@ def train(
 
 def _leave_history(folder: Path, rule: str) -> None:
     """Results and figure of a run that was interrupted, as far as it came."""
-    from .evaluation import load_run
     from .io.results import write_results
+    from .stored_runs import load_run
     from .trainer import RESULTS
 
     if (history := load_run(folder).history).sizes["epoch"]:

@@ -1,7 +1,5 @@
-"""What a trained network does: its loss and error, its outputs, and the run that left it."""
+"""What a trained network does: its loss and error, its outputs."""
 
-import math
-import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,17 +7,13 @@ import numpy as np
 
 from .arguments import as_batch, as_hardware, require_kinds, require_mode, require_spikes
 from .engines import new_engine
-from .engines.base import Engine, macs_per_sample
+from .engines.base import Engine
 from .engines.rate import EVALUATION_BATCH
-from .exchange.exporting import checkpoint_of, counted_operations, of_checkpoint
 from .hardware import constrain
-from .history import History
-from .io.checkpoint import load_checkpoint
 from .io.data import as_array
 from .rules import BP, freeze, without_feedback
-from .run import Run, averaged, final_note
 from .spec import Hardware, Model, Network, Rule, Spiking, settings_for
-from .spec.errors import require, require_kind
+from .spec.errors import require
 
 
 class Score(NamedTuple):
@@ -206,52 +200,6 @@ def require_own(mode: str) -> None:
     """Refuse unknown modes, and the one that has no evaluation of its own."""
     require_mode(mode)
     require(mode != "brian", "mode 'brian' trains and evaluates nothing else; use mode 'spiking', which agrees with it")
-
-
-def load_run(folder: str | os.PathLike[str]) -> Run:
-    """The run that a folder holds, finished or not: what `neurofa.train` with that `out` returned.
-
-    Parameters
-    ----------
-    folder
-        Of the run, or the path of its checkpoint.
-
-    Returns
-    -------
-    Run
-        Up to its last saved epoch; `history` has no attributes but those of a `Run`.
-
-    Raises
-    ------
-    InputError
-        If there is no checkpoint, or one of another version.
-    """
-    require_kind("folder", folder, str | os.PathLike, hint="that of a run")
-    path = checkpoint_of(folder)
-    arrays, metadata = load_checkpoint(path)
-    source = of_checkpoint(path, arrays, metadata)
-    missing = [name for name in ("mode", "seed", "report_last", "threads") if name not in metadata]
-    require(not missing, f"{path} does not say its {', '.join(missing)}; train it again with this version")
-    history = History.of({key.removeprefix("history."): v for key, v in arrays.items() if key.startswith("history.")})
-    error, seconds = averaged(history, metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
-    if metadata.get("untrained_error") is not None:
-        error = float(metadata["untrained_error"])
-    synops = float(macs_per_sample(source.plan)) if metadata["mode"] == "rate" else math.nan
-    counted = counted_operations(arrays)
-    if counted is not None:
-        synops = float(counted[0].sum() / counted[1])
-    hardware = source.hardware.label if source.hardware else ""
-    attributes = {
-        "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],
-        "test_error": error, "seconds": seconds, "synops_per_sample": synops, "identity": metadata["identity"],
-        "threads": metadata["threads"], "final": final_note(history.epochs, metadata["report_last"]),
-        "report_last": metadata["report_last"],
-    }  # fmt: skip
-    dataset = history.dataset(source.plan.n_layers, attributes)
-    return Run(
-        source.params, dataset, error, seconds, synops, source.rule, metadata["mode"], metadata["seed"], hardware,
-        None if counted is None else counted[0] / counted[1],
-    )  # fmt: skip
 
 
 def _engine(

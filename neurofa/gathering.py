@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .evaluation import load_run
-from .exchange.exporting import checkpoint_of
 from .io.checkpoint import load_checkpoint
 from .run import Run
 from .spec.errors import described, require
+from .stored_runs import checkpoint_of, load_run
 
 if TYPE_CHECKING:
     import xarray

@@ -25,6 +25,19 @@ class History:
         """Epochs on record."""
         return len(self.rows["train_loss"])
 
+    def reported_error(self, report_last: int, since_best: int = 0) -> float:
+        """The test error that a run reports: a mean over its last epochs, over the last alone if it has fewer.
+
+        Where `report_last` is 0 it is that of the best epoch, `since_best` epochs before the last. Not a number before
+        the first epoch.
+        """
+        errors = self.rows["test_error"]
+        if not errors:
+            return float("nan")
+        if not report_last:
+            return float(errors[-1 - since_best])
+        return float(np.mean(errors[-averaged_over(len(errors), report_last) :]))
+
     def add_epoch(self, rates: tuple[float, ...], **values: float) -> None:
         """Put an epoch's losses, errors and learning rates on record."""
         for name in EPOCH:
@@ -74,3 +87,16 @@ class History:
             if name in dataset:
                 dataset[name].attrs["units"] = unit
         return dataset
+
+
+def averaged_over(epochs: int, report_last: int) -> int:
+    """Epochs whose mean is reported: the first epochs of a short run, in which most is learned, are not."""
+    return report_last if report_last <= epochs else 1
+
+
+def final_note(epochs: int, report_last: int) -> str:
+    """Which epochs the reported test error is of, in words (0 to report: the best); empty if nothing was trained."""
+    last = averaged_over(epochs, report_last)
+    if epochs and not report_last:
+        return "best epoch"
+    return "" if not epochs else f"mean of last {last} epochs" if last > 1 else "last epoch"

@@ -1,6 +1,9 @@
-"""What a run is asked to do, against the data that it gets; and its learning rates, epoch by epoch."""
+"""What a run is asked to do, against the data that it gets; and how it follows that, epoch by epoch."""
 
 import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from .io.data import Data
 from .spec import Network, Training
@@ -82,3 +85,57 @@ class Rates:
             self.waited += 1
             if self.waited >= self.schedule.patience:
                 self.falls, self.waited = self.falls + 1, 0
+
+    def state(self) -> list[float | None]:
+        """What `restore` takes: numbers that JSON can hold."""
+        return [self.falls, finite_or_none(self.best), self.waited]
+
+    def restore(self, state: Sequence[float | None]) -> None:
+        """Go on from a `state`."""
+        falls, best, waited = state
+        self.falls, self.best, self.waited = int(falls or 0), math.inf if best is None else best, int(waited or 0)
+
+
+class EarlyStopping:
+    """The best epoch so far on the validation set: its error, its parameters, and how many epochs ago it was.
+
+    Without a patience nothing is kept and nothing stopped.
+    """
+
+    def __init__(self, patience: int | None, params: Mapping[str, np.ndarray]) -> None:
+        self.patience, self.error, self.since = patience, math.inf, 0
+        self.params = copied(params) if patience is not None else {}
+
+    @property
+    def due(self) -> bool:
+        """Whether the run has waited for a better epoch as long as it may."""
+        return self.patience is not None and self.since >= self.patience
+
+    def see(self, error: float, params: Mapping[str, np.ndarray]) -> None:
+        """Take note of an epoch's validation error, and of its parameters if it is the best."""
+        if self.patience is None:
+            return
+        if error < self.error:
+            self.error, self.since, self.params = error, 0, copied(params)
+        else:
+            self.since += 1
+
+    def state(self) -> list[float | None]:
+        """What `restore` takes beside the parameters: numbers that JSON can hold."""
+        return [finite_or_none(self.error), self.since]
+
+    def restore(self, state: Sequence[float | None], params: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` and the parameters of the best epoch."""
+        error, since = state
+        self.error, self.since = math.inf if error is None else error, int(since or 0)
+        self.params = dict(params) or self.params
+
+
+def finite_or_none(value: float) -> float | None:
+    """A number that JSON can hold: None stands for infinity."""
+    return value if math.isfinite(value) else None
+
+
+def copied(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Parameters, detached from the engine that changes them."""
+    return {key: np.array(value) for key, value in params.items()}

@@ -20,9 +20,10 @@ from .arguments import (
 )
 from .engines import MODES, new_engine
 from .hardware import constrain
-from .history import History
+from .history import final_note
 from .io.data import Data
 from .io.results import environment
+from .protocol import copied
 from .rules import Params, freeze, without_feedback
 from .spec import Hardware, Model, Network, Rule, Spiking, Training, settings_for
 from .spec.errors import InputError, described, require, require_kind
@@ -308,32 +309,6 @@ def train(
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
 
 
-def averaged(history: History, report_last: int, since_best: int = 0) -> float:
-    """The reported test error: mean of the last epochs, of the last alone where there are not so many.
-
-    Where `report_last` is 0 it is that of the best epoch.
-    """
-    errors = history.rows["test_error"]
-    if not errors:
-        return float("nan")
-    return float(
-        np.mean(errors[-averaged_over(len(errors), report_last) :]) if report_last else errors[-1 - since_best]
-    )
-
-
-def averaged_over(epochs: int, report_last: int) -> int:
-    """Epochs whose mean is reported: the first epochs of a short run, in which most is learned, are not."""
-    return report_last if report_last <= epochs else 1
-
-
-def final_note(epochs: int, report_last: int) -> str:
-    """Which epochs the reported test error is of, in words (0 to report: the best); empty if nothing was trained."""
-    last = averaged_over(epochs, report_last)
-    if epochs and not report_last:
-        return "best epoch"
-    return "" if not epochs else f"mean of last {last} epochs" if last > 1 else "last epoch"
-
-
 def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attributes: Mapping[str, Any]) -> Run:
     """What a finished run leaves."""
     history, data, training = trainer.history, trainer.data, trainer.training
@@ -345,7 +320,7 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
     elif stopped_early:
         error = trainer.engine.evaluate(data.x_test, data.y_test)[1]
     else:
-        error = averaged(history, training.report_last)
+        error = history.reported_error(training.report_last)
     synops = trainer.engine.synops_per_sample()
     hardware = chip.label if chip else ""
     about = {
@@ -366,6 +341,6 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
     }
     dataset = history.dataset(trainer.plan.n_layers, {**attributes, **environment(), **about})
     return Run(
-        trainer.copied_params(), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed, hardware,
+        copied(trainer.engine.params), dataset, error, trainer.seconds, synops, trainer.rule, mode, seed, hardware,
         trainer.engine.operations_per_sample(),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """A run in progress: epochs, probes, schedules, early stopping, and checkpoints that a run goes on from."""
 
+import functools
 import math
 import time
 import zlib
@@ -10,27 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from .analysis.probes import measure
 from .engines import new_engine
 from .engines.base import Engine
 from .hardware.constrain import constrain
 from .history import History
 from .io.augment import Augmenter, augmenter_for
-from .io.checkpoint import load_checkpoint, save_checkpoint
+from .io.checkpoint import load_checkpoint, save_checkpoint, under
 from .io.config import spec_hash
 from .io.data import Data
 from .io.descriptions import as_text
-from .protocol import Rates, check_data, check_protocol
-from .rules import BP, Params, Plan, freeze, lower, on_route, without_feedback
+from .probing import Prober
+from .protocol import EarlyStopping, Rates, check_data, check_protocol, copied
+from .rules import lower, on_route
 from .spec import Hardware, Network, Rule, Spiking, Training
 from .spec.errors import InputError, described, require
 from .spec.seeds import streams
 
 CHECKPOINT, RESULTS, CURVES = "checkpoint.safetensors", "results.nc", "curves.png"  # in the folder of a run
 CHECKPOINT_EVERY_S = 20.0
-PROBE_SAMPLES = 256
 # a call of the kernels this long is cut short by nothing, so progress and Ctrl-C wait for it
 UPDATES_PER_CALL = 500
+
+
+ANONYMOUS = "<lambda>"  # Python's name for functions without one
 
 
 class Diverged(InputError):
@@ -56,6 +59,13 @@ def threads_of(folder: Path) -> int | None:
     """Threads that the run in a folder has had: with as many it goes on as if it had not stopped."""
     threads = load_checkpoint(folder / CHECKPOINT)[1].get("threads")
     return None if threads is None else int(threads)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What tells a function of the user's from another: its name, and what `functools.partial` has given it."""
+    if isinstance(function, functools.partial):
+        return f"{name_of(function.func)}{function.args}{function.keywords}"
+    return getattr(function, "__qualname__", ANONYMOUS)
 
 
 class Trainer:
@@ -108,11 +118,10 @@ class Trainer:
         self.rates, self.history = Rates(training, self.plan.n_layers), History()
         self.seconds, self.probing, self.out = 0.0, 0.0, out  # probing does not count as training
         self.described = self._described() if out is not None else {}
-        self.best_error, self.since_best = math.inf, 0
-        self.best = self.copied_params() if training.early_stopping is not None else {}
-        self.reference: Engine | None = None
-        named = (getattr(augment, "__qualname__", "function"),) if callable(augment) else augment
-        self.identity, self.anonymous = self._identity(seed, params or {}, named), "<lambda>" in str(named)
+        self.early_stopping = EarlyStopping(training.early_stopping, self.engine.params)
+        self.prober: Prober | None = None  # compiled when it is first asked for
+        named = (name_of(augment),) if callable(augment) else augment
+        self.identity, self.anonymous = self._identity(seed, params or {}, named), ANONYMOUS in str(named)
         self.saved_at = time.monotonic()
         self.untrained_error: float | None = None  # of a run of no epochs
         self.snapshot = self._snapshot()
@@ -136,38 +145,18 @@ class Trainer:
 
     def take_best(self) -> None:
         """Put the parameters of the best epoch in place."""
-        for key, value in self.best.items():
+        for key, value in self.early_stopping.params.items():
             self.engine.params[key][...] = value
-
-    def copied_params(self) -> Params:
-        """The engine's parameters, detached from it."""
-        return {key: np.array(value) for key, value in self.engine.params.items()}
 
     def probe(self) -> None:
         """Measure alignment with backpropagation and the rest of `analysis.probes` on the first samples."""
         began = time.perf_counter()
-        if self.reference is None:
-            self.reference = self._looking(freeze(self.network, BP, without_feedback(self.engine.params)))
-            observed = freeze(self.network, self.rule, self.engine.params)
-            self.observer = self._looking(replace(observed, constraint=self.plan.constraint))
-        for engine in (self.reference, self.observer):
-            for key, value in engine.params.items():
-                if not (engine is self.reference and key.endswith(".B")):
-                    value[...] = self.engine.params[key]
-        x, y = self.x[:PROBE_SAMPLES], self.targets[:PROBE_SAMPLES]
-        self.observer.noise = streams(0).noise  # the same at every probe, so that a resumed run measures the same
-        mine, theirs = self.observer.updates(x, y), self.reference.updates(x, y)
-        with np.errstate(over="ignore", invalid="ignore"):  # in a run that is about to diverge
-            values = measure(self.plan, self.engine.params, mine, theirs, self.reference.activities(x, y))
-        self.history.add_probe(self.engine.steps, values)
+        params = self.engine.params
+        if self.prober is None:
+            setting = self.mode, self.spiking, self.engine.threads
+            self.prober = Prober(self.network, self.rule, self.plan, params, *setting)
+        self.history.add_probe(self.engine.steps, self.prober.measure(params, self.x, self.targets))
         self.probing += time.perf_counter() - began
-
-    def _looking(self, plan: Plan) -> Engine:
-        """An engine of the run's mode for single updates; Brian2's are those of the spiking engine."""
-        mode = "spiking" if self.mode == "brian" else self.mode
-        spiking = replace(self.spiking, reset_state=True, homeostasis=None)
-        threads = 1 if mode == "rate" else self.engine.threads  # which decide the last bits in rate mode alone
-        return new_engine(mode, plan, spiking, batch_size=PROBE_SAMPLES, threads=threads)
 
     def run(
         self, progress: Callable[[Progress], None] | None, each_epoch: Callable[[Progress], bool | None] | None = None
@@ -181,7 +170,7 @@ class Trainer:
                 progress(self._standing(begun, begun / epochs, train_error=math.nan, test_error=math.nan))
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
-            while self.history.epochs < epochs and not self.stopped:
+            while self.history.epochs < epochs and not self.early_stopping.due:
                 began, probing = time.perf_counter(), self.probing
                 self._epoch(progress)
                 self.seconds += time.perf_counter() - began - (self.probing - probing)
@@ -195,12 +184,6 @@ class Trainer:
                 self.snapshot = self._snapshot()
         finally:
             self.save()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether early stopping has ended the run."""
-        patience = self.training.early_stopping
-        return patience is not None and self.since_best >= patience
 
     def _epoch(self, progress: Callable[[Progress], None] | None) -> None:
         epoch, engine = self.history.epochs, self.engine
@@ -236,11 +219,7 @@ class Trainer:
             test_error=test[1],
         )
         self.rates.see(loss / n if math.isnan(validation[0]) else validation[0])
-        if self.training.early_stopping is not None:
-            if validation[1] < self.best_error:
-                self.best_error, self.since_best, self.best = validation[1], 0, self.copied_params()
-            else:
-                self.since_best += 1
+        self.early_stopping.see(validation[1], engine.params)
         if progress:
             progress(self._after_epoch())
 
@@ -297,10 +276,9 @@ class Trainer:
         """Everything that the run needs to go on from the end of the last epoch; of the history, how long it is."""
         if self.out is None:
             return {}, {}, {}
-        arrays = self.copied_params()
+        arrays = copied(self.engine.params)
         arrays |= {f"engine.{key}": np.array(value) for key, value in self.engine.state().items()}
-        if self.training.early_stopping is not None:
-            arrays |= {f"best.{key}": value for key, value in self.best.items()}
+        arrays |= {f"best.{key}": value for key, value in self.early_stopping.params.items()}
         metadata = {
             "identity": self.identity,
             "rule": self.rule.name,
@@ -310,8 +288,8 @@ class Trainer:
             "report_last": 0 if self.training.early_stopping is not None else self.training.report_last,
             "threads": self.engine.threads,
             "description": self.described,
-            "rates": [self.rates.falls, self.rates.best if math.isfinite(self.rates.best) else None, self.rates.waited],
-            "best": [self.best_error if math.isfinite(self.best_error) else None, self.since_best],
+            "rates": self.rates.state(),
+            "best": self.early_stopping.state(),
             "seconds": self.seconds,
             "untrained_error": self.untrained_error,
             "random": [generator.bit_generator.state for generator in self._generators()],
@@ -350,7 +328,8 @@ class Trainer:
         path = self.out / CHECKPOINT
         require(
             not self.anonymous,
-            "augment is a lambda, which nothing tells from another; define it with a name to resume with it",
+            "augment is a lambda or an object, which nothing tells from another; give a function that has a name to "
+            "resume with it",
         )
         arrays, metadata = load_checkpoint(path)
         require(
@@ -360,21 +339,15 @@ class Trainer:
             "another --out",
         )
 
-        def part(prefix: str) -> dict[str, np.ndarray]:
-            return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
-
-        self.engine.restore(part(""), part("engine."))
-        self.history = History.of(part("history."))
+        self.engine.restore(arrays, under(arrays, "engine."))
+        self.history = History.of(under(arrays, "history."))
         require(
             self.history.epochs <= self.training.epochs,
             f"{path} has {self.history.epochs} epochs, more than the {self.training.epochs} that are asked for; ask "
             "for at least as many, or start afresh",
         )
-        self.best = part("best.") or self.best
-        falls, best, waited = metadata["rates"]
-        self.rates.falls, self.rates.best, self.rates.waited = falls, math.inf if best is None else best, waited
-        best, self.since_best = metadata["best"]
-        self.best_error = math.inf if best is None else best
+        self.rates.restore(metadata["rates"])
+        self.early_stopping.restore(metadata["best"], under(arrays, "best."))
         self.seconds = metadata["seconds"]
         for generator, state in zip(self._generators(), metadata["random"], strict=True):
             generator.bit_generator.state = state

@@ -6,9 +6,9 @@ from running import SIZES, with_validation
 from support import data_for, network_for, protocol
 
 import neurofa as nf
-from neurofa.exchange.exporting import of_checkpoint
 from neurofa.io.checkpoint import load_checkpoint
 from neurofa.rules import BP, DFA, PRESETS
+from neurofa.stored_runs import of_checkpoint
 
 MODES = ("rate", "spiking")
 

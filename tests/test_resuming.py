@@ -1,5 +1,6 @@
 """Resuming and interruption: whatever ends a run, the rest of it is the run that nothing ended."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -74,6 +75,31 @@ def test_an_augmentation_without_a_name_is_not_resumed(tmp_path):
     with pytest.raises(InputError, match="augment is a lambda"):
         nf.train(network, BP, data, resume=True, augment=lambda x, rng: 0 * x, **options)
     assert gaussian_noise(0.3).__qualname__ != gaussian_noise(0.30000001).__qualname__
+
+
+class Scaled:
+    """An augmentation that its arguments alone tell from another."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x, rng):
+        return self.factor * x
+
+
+def shifted(x, rng, by):
+    return x + by * rng.random(x.shape)
+
+
+def test_an_augmentation_is_known_by_its_arguments_too(tmp_path):
+    network, data = network_for(BP, (12, 7, 2)), images()
+    options = {"training": protocol(epochs=1, **ADAM), "out": tmp_path}
+    nf.train(network, BP, data, augment=functools.partial(shifted, by=0.1), **options)
+    nf.train(network, BP, data, augment=functools.partial(shifted, by=0.1), resume=True, **options)
+    with pytest.raises(InputError, match="another mode, model"):
+        nf.train(network, BP, data, augment=functools.partial(shifted, by=0.2), resume=True, **options)
+    with pytest.raises(InputError, match="a lambda or an object"):
+        nf.train(network, BP, data, augment=Scaled(1), resume=True, **options)
 
 
 def test_a_run_that_is_further_than_asked_for_is_not_resumed(tmp_path):
