@@ -114,12 +114,15 @@ class Costs:
     def energy_pj(self) -> float | None:
         """Estimate of a sample's energy in picojoules; None if that of a kind of operation is not known.
 
-        Which one is missing is in `estimates`: ``each_pj`` is None. (An `Energy` needs every kind that is counted; 0
-        stands for one that costs nothing.)
+        Which one is in `missing`. (An `Energy` needs every kind that is counted; 0 stands for one that costs nothing.)
         """
-        needed = [one for one in self.estimates if one.operations > 0]
-        known = [one.energy_pj for one in needed if one.energy_pj is not None]
-        return sum(known) if needed and len(known) == len(needed) else None
+        known = [one.energy_pj for one in self.estimates if one.operations > 0 and one.energy_pj is not None]
+        return sum(known) if known and not self.missing else None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Kinds of operations that a sample takes and whose energy is not published."""
+        return tuple(one.kind for one in self.estimates if one.operations > 0 and one.each_pj is None)
 
 
 def costs(
@@ -193,8 +196,11 @@ def costs_table(cost: Costs) -> list[tuple[str, str, str]]:
             energy = f"estimate: {one.energy_pj / 1000:,.4g} nJ, at {one.each_pj:g} pJ each"
         rows.append((f"operations, {one.kind}", f"{one.operations:,.6g}", energy))
     if cost.estimates:
-        total = "not published" if cost.energy_pj is None else f"{cost.energy_pj / 1000:,.4g} nJ"
-        rows.append(("energy of a sample", total, "estimate" if cost.energy_pj is not None else ""))
+        if cost.energy_pj is not None:
+            rows.append(("energy of a sample", f"{cost.energy_pj / 1000:,.4g} nJ", "estimate"))
+        else:
+            lacking = f"what one costs is not published: {', '.join(cost.missing)}" if cost.missing else ""
+            rows.append(("energy of a sample", "unknown", lacking))
     for source in dict.fromkeys(one.source for one in cost.estimates if one.source):
         of = ", ".join(one.kind for one in cost.estimates if one.source == source)
         rows.append(("source of energies", of, source))

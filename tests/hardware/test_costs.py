@@ -139,8 +139,9 @@ def test_energy_that_is_not_published_is_none():
     chip = replace(CHIP, energy=Energy(synop_pj=2.0, neuron_tick_pj=1.0))
     found = cost("dfa", chip, (1000, 30, 200))
     assert found.estimates[2].energy_pj is None
-    assert found.energy_pj is None
-    assert cost("dfa", chip, (1000, 30, 0)).energy_pj is not None  # nothing was updated
+    assert (found.energy_pj, found.missing) == (None, ("update",))
+    idle = cost("dfa", chip, (1000, 30, 0))  # nothing was updated
+    assert (idle.energy_pj, idle.missing) == (1000 * 2 + 30 * 2 + idle.estimates[3].operations, ())
     assert cost("dfa", chip).estimates == ()
     assert cost("dfa", chip).energy_pj is None
 
@@ -164,7 +165,8 @@ def test_table_says_estimate():
     assert rows["memory, total"] == (f"{found.memory.total:,} bits", "")
     silent = {row[0]: row[1:] for row in costs_table(costs(plan_of("bp"), load_profile("int8"), (10, 10, 10)))}
     assert silent["operations, forward"] == ("10", "energy not published")
-    assert silent["energy of a sample"] == ("not published", "")
+    lacking = "what one costs is not published: forward, feedback, update, neuron ticks"
+    assert silent["energy of a sample"] == ("unknown", lacking)
 
 
 @pytest.mark.parametrize("operations", [(1, 2), (1, 2, -3), (1, 2, math.nan), (1, 2, math.inf), 4])
