@@ -23,7 +23,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, run_script, thinned, trained, where
+from neurofa.experiments import (
+    compare,
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    run_script,
+    thinned,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 3, "full": 10}
 EPOCHS = {"quick": 6, "default": 50, "full": 533}
@@ -55,11 +65,8 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
     noise_std = NOISE_STD if job["method"] == "dae" else 0.0
-    return *model.for_rule(nf.rules.named(METHODS[job["method"]])), model.data, noise_std, NEIGHBOURS
+    return described_run(described(job), METHODS[job["method"]], noise_std, NEIGHBOURS)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

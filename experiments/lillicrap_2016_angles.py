@@ -10,7 +10,7 @@ about 90 degrees before learning follows from drawing W and B independently, and
 import sys
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 5, "full": 20}
 EPOCHS = 100
@@ -25,10 +25,7 @@ def jobs(mode: str, seed: int) -> list[dict]:
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = nf.load_model(MODEL)
-    return *model.for_rule(nf.rules.FA), model.data
+    return described_run(MODEL, "fa")
 
 
 def one(job: dict, folder: Path) -> list[dict]:

@@ -25,7 +25,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
+from neurofa.experiments import (
+    compare,
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    run_script,
+    thinned,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 1, "full": 5}
 EPOCHS = {"quick": {"narrow": 3}, "default": {"narrow": 40, "wide": 20}, "full": {"narrow": 40, "wide": 20}}
@@ -58,10 +69,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data
+    return described_run(described(job), job["rule"])
 
 
 def one(job: dict, folder: Path) -> list[dict]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import lillicrap_2016_deterministic as deterministic
 import numpy as np
 
-from neurofa.experiments import finding, panels, run_script, where
+from neurofa.experiments import described_run, finding, panels, run_script, where
 
 SEEDS = {"quick": 2, "default": 20, "full": 20}
 PROTOCOL = dict.fromkeys(SEEDS, "the paper's turns; their lengths, steps and bounds chosen here")
@@ -36,11 +36,8 @@ def jobs(mode: str, seed: int) -> list[dict]:
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
     name, *how = REGIMENS[job["regimen"]]
-    model = nf.load_model(name)
-    return *model.for_rule(nf.rules.FA), model.data, *how
+    return described_run(name, "fa", *how)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

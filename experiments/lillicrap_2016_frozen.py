@@ -11,7 +11,17 @@ targets (normalised squared error). Each seed has a target of its own. Quick has
 import sys
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
+from neurofa.experiments import (
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    run_script,
+    thinned,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 5, "full": 5}
 EPOCHS = {"quick": 40, "default": 200, "full": 200}
@@ -35,10 +45,7 @@ def jobs(mode: str, seed: int) -> list[dict]:
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = nf.load_model(MODELS[job["network"]])
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data
+    return described_run(MODELS[job["network"]], job["rule"])
 
 
 def one(job: dict, folder: Path) -> list[dict]:

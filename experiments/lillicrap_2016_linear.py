@@ -18,7 +18,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 2, "default": 10, "full": 20}
 PROTOCOL = dict.fromkeys(SEEDS, "80 passes over 250 samples, learning rate 0.005, minibatches of 10 (chosen here)")
@@ -33,10 +33,7 @@ def jobs(mode: str, seed: int) -> list[dict]:
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = nf.load_model(MODEL)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, SLICE, SLICES
+    return described_run(MODEL, job["rule"], SLICE, SLICES)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 2, "default": 10, "full": 20}
 PROTOCOL = dict.fromkeys(SEEDS, "50 epochs of 10,000 samples (chosen here), learning rate 0.01")
@@ -35,10 +35,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.FA), model.data
+    return described_run(described(job), "fa")
 
 
 def one(job: dict, folder: Path) -> list[dict]:

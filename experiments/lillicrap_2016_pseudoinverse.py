@@ -18,7 +18,7 @@ from pathlib import Path
 import lillicrap_2016_deterministic as deterministic
 import numpy as np
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 5, "full": 10}
 PROTOCOL = dict.fromkeys(SEEDS, "the bounds of the paper, 10,000 samples (chosen here)")
@@ -44,10 +44,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.FA), model.data, SHOWN
+    return described_run(described(job), "fa", SHOWN)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

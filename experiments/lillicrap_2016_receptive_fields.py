@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 1}
 EPOCHS = {"quick": 3, "default": 20, "full": 20}
@@ -57,10 +57,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, UNITS, QUANTILE
+    return described_run(described(job), job["rule"], UNITS, QUANTILE)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

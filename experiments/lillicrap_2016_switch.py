@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofa.experiments import finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 2, "full": 5}
 PROTOCOL = {"quick": "20-100-20 alone, 60 and 60 epochs"} | dict.fromkeys(
@@ -49,11 +49,9 @@ def described(part: str):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
     model, width = described(job["part"])
     numbers = {"minimum": (SMALL, NOISE, STEP), "derivative": (ORDER, STEP)}.get(job["part"], (RATES[width], LAST))
-    return *model.for_rule(nf.rules.FA), model.data, job["part"], job["epochs"], str(numbers)
+    return described_run(model, "fa", job["part"], job["epochs"], str(numbers))
 
 
 def one(job: dict, folder: Path) -> list[dict]:

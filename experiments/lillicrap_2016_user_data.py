@@ -15,7 +15,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
+from neurofa.experiments import (
+    compare,
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    run_script,
+    thinned,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 2, "full": 5}
 EPOCHS = {"stand-in": 6, "timit": 60, "svhn": 10}
@@ -70,10 +81,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, job["data"]
+    return described_run(described(job), job["rule"], job["data"])
 
 
 def stand_in(seed: int):

@@ -16,7 +16,18 @@ and says little: two equal weights are at 5.4 degrees to B.
 import sys
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, thinned, trained, where
+from neurofa.experiments import (
+    compare,
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    run_script,
+    thinned,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 3, "default": 20, "full": 20}
 PROTOCOL = dict.fromkeys(SEEDS, "learning rate 0.5, 5000 epochs (number of epochs chosen here)")
@@ -38,10 +49,7 @@ def printed(job: dict) -> dict:
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = nf.load_model(f"lillicrap_2016_xor_{job['network']}")
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, printed(job)
+    return described_run(f"lillicrap_2016_xor_{job['network']}", job["rule"], printed(job))
 
 
 def one(job: dict, folder: Path) -> list[dict]:

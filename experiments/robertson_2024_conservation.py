@@ -26,7 +26,17 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import (
+    compare,
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    run_script,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 1, "full": 6}
 EPOCHS = {"quick": 60, "default": 6000, "full": 6000}
@@ -63,10 +73,7 @@ def described(job: dict):
 
 
 def describe(job: dict) -> tuple:
-    import neurofa as nf
-
-    model = described(job)
-    return *model.for_rule(nf.rules.named(job["rule"])), model.data, EVERY
+    return described_run(described(job), job["rule"], EVERY)
 
 
 def one(job: dict, folder: Path) -> list[dict]:

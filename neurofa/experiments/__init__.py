@@ -5,7 +5,7 @@ docs/experiments.md has the pattern.
 """
 
 from .rows import mean_curves, mean_of, panels, thinned, where
-from .running import run_script, trained
+from .running import described_run, run_script, trained
 from .scripts import Script, bundled_scripts, load_script
 from .verdicts import Verdict, compare, finding, scatter_of_verdicts
 
@@ -14,6 +14,7 @@ __all__ = [
     "Verdict",
     "bundled_scripts",
     "compare",
+    "described_run",
     "finding",
     "load_script",
     "mean_curves",

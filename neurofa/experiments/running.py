@@ -251,6 +251,25 @@ def _rows(script: Script, job: Job, folders: Path, fresh: bool) -> list[Row]:
     return [{name: row[name] for name in columns} for row in rows]
 
 
+def described_run(model: "Model | str", rule: str, *more: Any) -> tuple[Any, ...]:
+    """What a script's `describe` returns of a run of a model by a rule.
+
+    Parameters
+    ----------
+    model
+        The model, or its name.
+    rule
+        A preset's name.
+    more
+        Whatever else decides the job's rows.
+    """
+    from ..io.config import load_model
+    from ..rules import named
+
+    model = load_model(model) if isinstance(model, str) else model
+    return *model.for_rule(named(rule)), model.data, *more
+
+
 def trained(
     folder: Path | None,
     model: "Model",
