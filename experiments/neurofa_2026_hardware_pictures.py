@@ -64,7 +64,7 @@ def membrane() -> "Figure":
     figure, axes = panels(1, len(CHIPS), height=3.6)
     for ax, (name, words) in zip(axes, CHIPS.items(), strict=True):
         own = nf.hardware.constrain(plan, spiking, nf.hardware.load_profile(name))
-        thresholds = {"full precision": spiking.neuron.v_threshold, words: own.constraint.neurons[0].threshold}
+        thresholds = {"full precision": spiking.neuron.v_threshold, words: own.on_chip.neurons[0].threshold}
         plot.membranes(ax, {"full precision": full, words: seen(name)}, hidden, unit, thresholds=thresholds)
     for ax in axes[:-1]:  # all have the same time
         ax.set_xlabel("")

@@ -14,7 +14,7 @@ from . import cli_chips, cli_plot, cli_runs
 from .cli_bench import bench_app
 from .cli_experiments import experiments_app
 from .exits import BAD_INPUT, INTERRUPTED, KEPT, SIGNALS, complain
-from .spec.errors import InputError
+from .spec.errors import InputError, first_line
 
 # typer has its own copy of click in some versions and click itself in others: these are the ones it raises
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -164,6 +164,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = complain("neurofa", f"{where}{first_line(error)}; check the path, its permissions and the disk")
     except MemoryError as error:
         code = complain("neurofa", f"there is not enough memory: {error}; use a smaller network, or fewer samples")
     if code == INTERRUPTED:  # some versions of typer return it, others raise

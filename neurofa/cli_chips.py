@@ -54,11 +54,15 @@ def _row(name: str) -> dict[str, object]:
     from .hardware import load_profile
 
     chip = load_profile(name)
-    levels = "full precision" if chip.weights is None else f"{chip.weights.bits} bits, {chip.weights.rounding}"
+    levels = (
+        "full precision"
+        if chip.weights is None
+        else f"{chip.weights.bits} bit{'s' * (chip.weights.bits > 1)}, {chip.weights.rounding}"
+    )
     cores, each = chip.limits.cores, chip.limits.neurons_per_core
     return {
         "name": name,
-        "weights": levels.replace("1 bits", "1 bit"),
+        "weights": levels,
         "membrane": f"{chip.state.membrane_bits} bits" if chip.state else "full precision",
         "cores": cores or "",
         "neurons a core": each or "",

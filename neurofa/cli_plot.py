@@ -53,7 +53,11 @@ def _results(source: Path) -> "xarray.Dataset":
     path = source / RESULTS if source.is_dir() else source
     saved = source.is_dir() and not path.exists() and (source / CHECKPOINT).exists()  # the library leaves that alone
     results = load_run(source).history if saved else read_results(path)
-    return results if "rule" in results.dims else one_run(results, str(results.attrs["rule"]))
+    if "rule" in results.dims:
+        return results
+    known = {"rule", "mode", "seed", "test_error", "seconds", "synops_per_sample"} <= set(results.attrs)
+    require(known, f"{path} is no result of a run or of a comparison; give the folder of one")
+    return one_run(results, str(results.attrs["rule"]))
 
 
 def _folder_of_run(source: Path) -> Path:

@@ -28,6 +28,7 @@ Settings = Annotated[
     typer.Option("--set", help="KEY=VALUE in place of the model's, as in training.learning_rate=1e-2; repeatable."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads, at most 8; all cores unless given.")]
+MOST_IN_A_NAME = 120  # characters of settings in the name of a folder
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
 
 
@@ -59,6 +60,7 @@ def train(
     """
     from .arguments import as_hardware, require_mode
     from .compare import with_data
+    from .io.config import spec_hash
     from .io.datasets import load_data
     from .io.results import write_results
     from .io.settings import load_changed
@@ -69,18 +71,21 @@ def train(
 
     require_mode(mode)
     learning, changes = named(rule), settings or []
+    _require_said_once(changes, epochs, data)
     described = with_data(load_changed(model, changes, [learning.name], [mode]), data)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
     kind += f"-{Path(hardware).stem}" if hardware else ""
     parts = dict.fromkeys([Path(model).name.removesuffix(".toml"), *([Path(data).stem] if data else [])])
-    changed = [re.sub(r"[^\w.=+-]+", "_", setting) for setting in changes]
-    folder = out or Path("neurofa-runs") / "-".join([*parts, kind, *changed, str(seed)])
-    loaded = load_data(described.data, seed=seed)
+    changed = "-".join(re.sub(r"[^\w.=+-]+", "_", setting) for setting in changes)
+    if len(changed) > MOST_IN_A_NAME:
+        changed = spec_hash(*changes)[:8]
+    folder = out or Path("neurofa-runs") / "-".join(filter(None, [*parts, kind, changed, str(seed)]))
     _check_folder(folder, CHECKPOINT, resume, overwrite)
     checkpoint = folder / CHECKPOINT
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
     if as_hardware(hardware, mode) and mode == "rate":
         typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
+    loaded = load_data(described.data, seed=seed)
     try:
         with reporting(1, _opening(folder, out)) as reporter:
             run = run_training(
@@ -93,7 +98,7 @@ def train(
         if checkpoint.exists() and (resume or checkpoint.stat().st_mtime_ns != before):
             KEPT.append(RESUMABLE)
             with suppress(InputError):
-                _leave_history(folder, rule)
+                _leave_history(folder, described, rule)
         raise
     write_results(folder / RESULTS, run.history)
     figures = _train_figures(run.history, rule, folder)
@@ -107,13 +112,24 @@ def train(
     typer.echo(f"{what}={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}")
 
 
-def _leave_history(folder: Path, rule: str) -> None:
+def _require_said_once(settings: list[str], epochs: int | None, data: str | None) -> None:
+    """Refuse settings that an option would take the place of."""
+    from .io.settings import require_said_once
+
+    if epochs is not None:
+        require_said_once(settings, "--epochs", "training.epochs", "spiking.training.epochs")
+    if data is not None:
+        require_said_once(settings, "--data", "data.name")
+
+
+def _leave_history(folder: Path, model: "Model", rule: str) -> None:
     """Results and figure of a run that was interrupted, as far as it came."""
-    from .io.results import write_results
+    from .io.results import environment, write_results
     from .stored_runs import load_run
     from .trainer import RESULTS
 
     if (history := load_run(folder).history).sizes["epoch"]:
+        history = history.assign_attrs(title=model.title, source=model.source, **environment())
         write_results(folder / RESULTS, history)
         _train_figures(history, rule, folder)
 
@@ -145,6 +161,7 @@ def _opening(folder: Path, out: Path | None) -> str:
 
 def _check_folder(folder: Path, key: str, resume: bool, overwrite: bool) -> None:
     """Refuse to lose what a folder holds, or to resume what is not there."""
+    require(not folder.exists() or folder.is_dir(), f"{folder} is a file; choose another place with --out")
     require(not (resume and overwrite), "--resume and --overwrite exclude each other; choose one")
     there = (folder / key).exists()
     require(
@@ -175,6 +192,7 @@ def compare(
     """
     from .compare import FIGURE, RESULTS, RUNS, TABLE, with_data
     from .compare import compare as run_comparison
+    from .io.atomic import remove
     from .io.datasets import load_data
     from .io.settings import load_changed, settings_out_of_reach
     from .rules import PRESETS, all_named
@@ -185,6 +203,7 @@ def compare(
     chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
     chosen = list(PRESETS.values()) if rules == "all" else all_named([name.strip() for name in rules.split(",")])
     names = [rule.name for rule in chosen]
+    _require_said_once(changes, epochs, data)
     described = with_data(load_changed(model, changes, names, chosen_modes), data)
     for note in settings_out_of_reach(model, changes, names) if changes else []:
         typer.echo(f"note: {note}", err=True)
@@ -196,7 +215,7 @@ def compare(
     if overwrite:
         shutil.rmtree(folder / RUNS, ignore_errors=True)  # an old run must not be taken up later
         for name in (RESULTS, TABLE, FIGURE):
-            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
     total = len(chosen) * len(several) * len(chosen_modes)
     try:
         with reporting(total, _opening(folder, out)) as reporter:

@@ -1,6 +1,6 @@
 """Rules side by side: each trained from the same initial weights, in one dataset."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -14,6 +14,7 @@ import numpy as np
 from .ahead import compiled_beside
 from .arguments import require_kinds, require_mode
 from .engines import OWN_MODES, new_engine
+from .io.atomic import remove
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
@@ -96,6 +97,8 @@ def compare(
     runs: list[Run] = []
     table: list[dict[str, Any]] = []
     diverged: dict[str, str] = {}
+    notes: dict[int, str] = {}
+    guessing: dict[int, float] = {}
     between: list[xarray.Dataset] = []
     _, training, _, spiking = settings_for(model, rules[0])
     precisions = {"rate": training.precision, "spiking": spiking.training.precision}
@@ -104,6 +107,7 @@ def compare(
             shown = data if isinstance(data, Data) else data(seed)
             if not table:
                 _check_all(model, rules, modes, shown)
+            notes[seed], guessing[seed] = shown.note, chance_error(shown)
             for mode, rule in product(modes, rules):
                 if mode in compiling:
                     compiling.pop(mode).wait()
@@ -122,7 +126,7 @@ def compare(
                 if mode == "rate" and "spiking" in modes:
                     between.append(_between_modes(model, rule, run, shown))
     places: dict[str, list[Any]] = {"rule": [rule.name for rule in rules], "mode": modes, "seed": seeds}
-    comparison = Comparison(_joined(runs, between, places, model, shown), table, diverged)
+    comparison = Comparison(_joined(runs, between, places, model, shown, notes, guessing), table, diverged)
     if out is not None:
         write(comparison, Path(out))
     return comparison
@@ -212,6 +216,8 @@ def _joined(
     places: dict[str, list[Any]],
     model: Model,
     data: Data,
+    notes: Mapping[int, str],
+    guessing: Mapping[int, float],
 ) -> "xarray.Dataset":
     """All histories along rule, mode and seed, in the order of `places`; what a run lacks, or did not reach, is NaN."""
     import xarray
@@ -231,7 +237,7 @@ def _joined(
         "title": model.title,
         "source": model.source,
         "data": data.name,
-        "data_note": data.note,
+        "data_note": _note(notes),
         "task": data.task,
         "epochs": int(results.sizes["epoch"]),
         "final": " or ".join(dict.fromkeys(run.history.attrs["final"] for run in runs if run.history.attrs["final"])),
@@ -239,10 +245,23 @@ def _joined(
     if runs:
         attributes["threads"] = runs[0].history.attrs["threads"]
     if data.task == "classification":
-        # error of always naming the commonest class of the training set
-        tested, trained = (np.bincount(y, minlength=data.n_outputs) for y in (data.y_test, data.y_train))
-        attributes["chance_error"] = 1.0 - float(tested[trained.argmax()]) / len(data.y_test)
+        attributes["chance_error"] = float(np.mean(list(guessing.values())))  # as curves are means over seeds
     return results.assign_attrs(attributes)
+
+
+def chance_error(data: Data) -> float:
+    """Error of always naming the commonest class of the training set; not a number for a regression."""
+    if data.task == "regression":
+        return nan
+    tested, trained = (np.bincount(y, minlength=data.n_outputs) for y in (data.y_test, data.y_train))
+    return 1.0 - float(tested[trained.argmax()]) / len(data.y_test)
+
+
+def _note(notes: Mapping[int, str]) -> str:
+    """What is to be known of the data, where it differs for each seed."""
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return "; ".join(f"seed {seed}: {note or 'nothing to note'}" for seed, note in notes.items())
 
 
 def one_run(history: "xarray.Dataset", rule: str) -> "xarray.Dataset":
@@ -262,7 +281,7 @@ def write(comparison: Comparison, out: Path) -> None:
     if results.sizes["epoch"]:
         save_figure(compare_figure(results), out / FIGURE)
     else:
-        (out / FIGURE).unlink(missing_ok=True)  # one of other results
+        remove(out / FIGURE)  # one of other results
 
 
 def with_data(model: Model, data: str | None) -> Model:

@@ -126,9 +126,7 @@ def predict(
     engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
     x, y = _without_targets(network, x)
     engine.check_samples(x, y)
-    at_once = EVALUATION_BATCH if mode == "rate" else len(x)  # an encoder counts samples from the first of a call
-    parts = [engine.activities(x[n : n + at_once], y[n : n + at_once])[-1] for n in range(0, len(x), at_once)]
-    return np.concatenate(parts)
+    return _outputs(engine, x, y, EVALUATION_BATCH if mode == "rate" else len(x))
 
 
 def classify(
@@ -176,16 +174,22 @@ def classify(
     require_own(mode)
     engine, network = _engine(net, rule, params, mode, seed, spiking, hardware)
     require(network.task == "classification", "the network is of a regression and has no classes; use nf.predict")
+    x, y = _without_targets(network, x)
+    engine.check_samples(x, y)
     if mode == "spiking":
         from .engines.spiking import SpikingEngine
 
         assert isinstance(engine, SpikingEngine)
-        x, y = _without_targets(network, x)
-        engine.check_samples(x, y)
         return engine.classes(x)
-    out = predict(net, rule, params, x, mode, hardware=hardware).astype(np.float64)  # as the kernel compares them
+    out = _outputs(engine, x, y, EVALUATION_BATCH).astype(np.float64)  # as the kernel compares them
     middle = 0.5 * sum(network.target_values)
     return (out[:, 0] > middle).astype(np.int64) if out.shape[1] == 1 else out.argmax(axis=1)
+
+
+def _outputs(engine: Engine, x: np.ndarray, y: np.ndarray, at_once: int) -> np.ndarray:
+    """Activities of the output layer; an encoder counts samples from the first of a call."""
+    parts = [engine.activities(x[n : n + at_once], y[n : n + at_once])[-1] for n in range(0, len(x), at_once)]
+    return np.concatenate(parts)
 
 
 def _without_targets(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

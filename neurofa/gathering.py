@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .io.checkpoint import load_checkpoint
 from .run import Run
-from .spec.errors import described, require
-from .stored_runs import checkpoint_of, load_run
+from .spec.errors import described, require, require_kind
+from .stored_runs import checkpoint_of, run_of
 
 if TYPE_CHECKING:
     import xarray
@@ -73,8 +73,10 @@ def gather(folders: Sequence[str | os.PathLike[str]]) -> "xarray.Dataset":
 
 def _told(folder: str | os.PathLike[str]) -> Told:
     """A run with its description, epochs apart: a run that was interrupted is as good as a finished one."""
-    run = load_run(folder)
-    metadata = load_checkpoint(checkpoint_of(folder))[1]
+    require_kind("folder", folder, str | os.PathLike, hint="that of a run")
+    checkpoint = checkpoint_of(folder)
+    arrays, metadata = load_checkpoint(checkpoint)
+    run = run_of(checkpoint, arrays, metadata)
     description = {name: json.loads(text) for name, text in metadata["description"].items() if name in DESCRIBED}
     description.get("training", {}).pop("epochs", None)
     spiking = description.pop("spiking")

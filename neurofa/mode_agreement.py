@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .analysis.modes import activity_correlation, update_correlation
-from .arguments import as_batch, require_kinds
+from .arguments import as_batch, require_kinds, require_spikes
 from .engines import OWN_MODES, new_engine
 from .rules import freeze
 from .spec import Model, Network, Rule, Spiking, settings_for
@@ -67,6 +67,7 @@ def agreement(
     2
     """
     require_kinds(net, rule)
+    require_spikes("spiking", spiking)
     network, _, rule, chosen = settings_for(net, rule, spiking)
     chosen = replace(chosen, reset_state=True, homeostasis=None)
     x, y = as_batch(network, x, y)

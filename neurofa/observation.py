@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .arguments import as_batch, as_hardware, require_kinds
+from .arguments import as_batch, as_hardware, require_kinds, require_spikes
 from .engines.spiking import SpikingEngine
 from .hardware import constrain
 from .kernels import teaching as layout
@@ -71,6 +71,7 @@ def observe(
         As `neurofa.train`, and for records that name what is not there or take too much memory.
     """
     require_kinds(net, rule)
+    require_spikes("spiking", spiking)
     network, _, rule, chosen = settings_for(net, rule, spiking)
     if params is not None:
         require_params(params)

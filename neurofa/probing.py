@@ -28,7 +28,7 @@ class Prober:
         threads: int,
     ) -> None:
         self.plan = plan
-        own = replace(freeze(network, rule, params), constraint=plan.constraint)
+        own = replace(freeze(network, rule, params), on_chip=plan.on_chip)
         backprop = freeze(network, BP, without_feedback(params))
         mode = "spiking" if mode == "brian" else mode  # Brian2 has no single updates; the spiking engine agrees with it
         threads = 1 if mode == "rate" else threads  # which decide the last bits in rate mode alone

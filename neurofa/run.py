@@ -21,6 +21,7 @@ from .arguments import (
 from .engines import MODES, new_engine
 from .hardware import constrain
 from .history import final_note
+from .io.atomic import remove
 from .io.data import Data
 from .io.results import environment
 from .protocol import copied
@@ -252,9 +253,11 @@ def train(
         probed: ``alignment_deg`` (modulatory signals M of all samples against backpropagation's, as one vector each),
         ``sample_alignment_deg`` (the same as the mean over samples of a sample's angle), ``sample_angle_deg`` (of
         samples too, but after the derivative, M f'(z); in spiking mode with the derivative of the activation),
-        ``update_angle_deg``, ``total_update_angle_deg``, ``weight_cosine``,
-        ``relative_error``, ``sign_congruence``, ``conservation``,
-        ``weight_norm``, ``bias_norm``, ``activation_histogram``.
+        ``update_angle_deg`` and ``total_update_angle_deg`` (the rule's update against backpropagation's, of a layer and
+        of all layers); of B and the product W of the weights on its way, ``weight_cosine``, ``relative_error``
+        (|B - W^T| / |W|) and ``sign_congruence`` (share of equal signs); ``conservation``, Robertson's potential, which
+        plain small steps with one learning rate keep in layers of identity or ReLU units (not a number where the route
+        has none); ``weight_norm`` and ``bias_norm``; ``activation_histogram`` (shares of activities by bin).
 
     Raises
     ------
@@ -304,7 +307,7 @@ def train(
         trainer.resume()
     elif folder is not None:
         for name in (CHECKPOINT, RESULTS, CURVES):
-            (folder / name).unlink(missing_ok=True)  # of the run that is overwritten
+            remove(folder / name)  # of the run that is overwritten
     trainer.run(progress, each_epoch)
     return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
 

@@ -13,7 +13,7 @@ from .engines.base import macs_per_sample
 from .hardware import constrain, load_profile
 from .history import History, final_note
 from .io.checkpoint import load_checkpoint, under
-from .io.config import load_model
+from .io.config import bundled_models, load_model
 from .io.descriptions import read_texts
 from .rules import Params, Plan, lower, named, with_basis, without_feedback
 from .run import Run
@@ -55,10 +55,14 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     """
     require_kind("folder", folder, str | os.PathLike, hint="that of a run")
     path = checkpoint_of(folder)
-    arrays, metadata = load_checkpoint(path)
-    source = of_checkpoint(path, arrays, metadata)
+    return run_of(path, *load_checkpoint(path))
+
+
+def run_of(checkpoint: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Run:
+    """The run that left a checkpoint; `arrays` and `metadata` are what it holds."""
+    source = of_checkpoint(checkpoint, arrays, metadata)
     missing = [name for name in ("mode", "seed", "report_last", "threads") if name not in metadata]
-    require(not missing, f"{path} does not say its {', '.join(missing)}; train it again with this version")
+    require(not missing, f"{checkpoint} does not say its {', '.join(missing)}; train it again with this version")
     history = History.of(under(arrays, "history."))
     error, seconds = history.reported_error(metadata["report_last"], metadata["best"][1]), float(metadata["seconds"])
     if metadata.get("untrained_error") is not None:
@@ -72,7 +76,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         "rule": source.rule.name, "mode": metadata["mode"], "hardware": hardware, "seed": metadata["seed"],
         "test_error": error, "seconds": seconds, "synops_per_sample": synops, "identity": metadata["identity"],
         "threads": metadata["threads"], "final": final_note(history.epochs, metadata["report_last"]),
-        "report_last": metadata["report_last"],
+        "report_last": metadata["report_last"], "task": source.network.task, "data": metadata.get("data") or "",
     }  # fmt: skip
     dataset = history.dataset(source.plan.n_layers, attributes)
     return Run(
@@ -83,7 +87,9 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
 
 def is_run(source: str | os.PathLike[str]) -> bool:
     """Whether a source is a run's folder or its checkpoint, and not a model."""
-    return os.path.isdir(source) or Path(source).suffix == Path(CHECKPOINT).suffix
+    if Path(source).suffix == Path(CHECKPOINT).suffix or (Path(source) / CHECKPOINT).exists():
+        return True
+    return os.path.isdir(source) and os.fspath(source) not in bundled_models()  # a folder `digits` hides no model
 
 
 def require_source(source: str | os.PathLike[str]) -> None:

@@ -262,10 +262,27 @@ def test_resuming_from_nothing_or_from_a_part_of_a_checkpoint(here, refused):
 @pytest.mark.parametrize("command", [["train", "m.toml"], ["compare", "m.toml", "--seeds", "1", "--modes", "rate"]])
 def test_an_output_folder_that_is_a_file(command, here, refused):
     (here / "out").write_text("mine")
-    message = refused(*command, "--data", "d.npz", "--out", "out")
-    assert "out" in message
-    assert "choose another place" in message
+    for more in ([], ["--overwrite"]):
+        message = refused(*command, "--data", "d.npz", "--out", "out", *more)
+        assert "out" in message
+        assert "choose another place" in message
     assert (here / "out").read_text() == "mine"
+
+
+def test_a_folder_whose_name_has_many_settings_can_be_made(here, capsys):
+    settings = [part for n in range(60) for part in ("--set", f"training.learning_rate=1e-{n % 9 + 1}")]
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", "m.toml", "--data", "d.npz", "--epochs", "1", *settings])
+    assert caught.value.code == 0, capsys.readouterr().err
+    (folder,) = (here / "neurofa-runs").iterdir()
+    assert len(folder.name) < 60
+
+
+def test_what_the_system_refuses_is_said_in_a_line(here, refused):
+    (here / "taken").write_text("mine")
+    refused("train", "m.toml", "--data", "d.npz", "--out", "n" * 300)
+    refused("export", "m.toml", "taken", "--to", "csv", "--rule", "fa", "--overwrite")
+    assert (here / "taken").read_text() == "mine"
 
 
 # ---------------------------------------------------------------------------- names and options
@@ -301,6 +318,14 @@ UNKNOWN = {
     "a setting that is not heard": (
         ["train", "digits", "--rule", "shallow", "--set", "training.learning_rate=1"],
         ("'shallow'", "set rules.shallow.training.learning_rate"),
+    ),
+    "a setting and an option": (
+        ["train", "digits", "--epochs", "2", "--set", "training.epochs=1"],
+        ("'training.epochs=1'", "--epochs", "leave one"),
+    ),
+    "data twice": (
+        ["compare", "digits", "--data", "d.npz", "--set", 'data.name="mnist"'],
+        ("data.name", "--data", "leave one"),
     ),
     "bench network": (["bench", "rate", "--network", "784:10"], ("'784:10'", "784-1000-10")),
     "bench rule": (["bench", "rate", "--network", "4-3-2", "--rule", "bq"], ("'bq'", "choose one of")),

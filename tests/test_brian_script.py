@@ -139,7 +139,7 @@ def test_a_script_on_a_chip_draws_what_the_engine_draws(tmp_path):
     engine = engine_for("dfa", replace(SETTINGS, transmission=0.8, neuron=Neuron("cuba_lif", r=6.0)), CHIP)
     _, result = run_beside(engine, tmp_path, "numpy")
     same(engine, result)
-    grid, text = engine.plan.constraint.weights[0], (tmp_path / "net.py").read_text()
+    grid, text = engine.plan.on_chip.weights[0], (tmp_path / "net.py").read_text()
     steps = result["layers.0.W"] / grid.step
     np.testing.assert_array_equal(steps, np.rint(steps))
     assert f"w_step_0 = {grid.step!r}" in text

@@ -6,8 +6,9 @@ from matplotlib import pyplot as plt
 
 import neurofa as nf
 from neurofa.cli import main
-from neurofa.compare import compare
+from neurofa.compare import compare, one_run
 from neurofa.io.results import write_results
+from neurofa.plot import compare_figure, final_errors
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((60, 16)), RNG.integers(3, size=60)
@@ -23,6 +24,10 @@ def left(tmp_path_factory):
     run = nf.train(DEEP, nf.rules.DFA, DATA, out=folder / "run")
     nf.train(DEEP, nf.rules.SHALLOW, DATA, out=folder / "shallow")
     nf.train(DEEP, nf.rules.FA, DATA, out=folder / "unprobed", probe_every=0)
+    loss = nf.Model(nf.Network.dense((16, 4, 2), output="identity", loss="mse", task="regression"), TRAINING)
+    curve = nf.Data(X, 0.1 * X[:, :2], X, 0.1 * X[:, :2], task="regression")
+    nf.train(loss, nf.rules.BP, curve, out=folder / "regression")
+    nf.gather([folder / "run"]).to_netcdf(folder / "gathered.nc", engine="h5netcdf")
     wide = nf.Data(X[:, :12], Y, X[:, :12], Y, n_outputs=3)
     nf.train(nf.Model(nf.Network.dense((12, 5, 3)), TRAINING), nf.rules.FA, wide, out=folder / "wide")
     (folder / "kept").mkdir()
@@ -53,6 +58,18 @@ def test_a_comparison_and_a_file_of_results_have_theirs(left, tmp_path, what):
         assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_a_regression_that_is_read_back_has_losses(left):
+    history = nf.load_run(left / "regression").history
+    assert history.attrs["task"] == "regression"
+    words = [
+        text.get_text() for ax in compare_figure(one_run(history, "bp")).axes for text in ax.texts + [ax.yaxis.label]
+    ]
+    assert any("loss" in word for word in words)
+    assert not any("%" in word for word in words)
+    ax = final_errors(plt.figure().add_subplot(), {"bp": one_run(history, "bp").squeeze("rule").squeeze("mode")})
+    assert ax.get_xlabel() == "final test error"
+
+
 def test_the_picture_is_beside_the_results_unless_said(left):
     assert plotted(left / "kept") == 0
     assert (left / "kept" / "curves.png").stat().st_size > 1000
@@ -64,6 +81,7 @@ def test_the_picture_is_beside_the_results_unless_said(left):
         ("nothing", "curves", "there are no results"),
         ("run", "weigths", "picture 'weigths' is unknown (did you mean 'weights'?)"),
         ("nothing", "weights", "there is no checkpoint"),
+        ("gathered.nc", "curves", "is no result of a run or of a comparison; give the folder of one"),
         ("comparison", "weights", "is a comparison; give one of its runs, such as"),
         ("comparison", "activity", "several rules"),
         ("unprobed", "angles", "nothing of this kind|no angles"),

@@ -144,9 +144,10 @@ def test_results_have_a_place_for_each_run():
     assert results.attrs["data"] == "random"
     assert results.attrs["epochs"] == 3
     assert list(results.probe.values) == [0, 5, 10, 15, 23, 46, 69]
-    data = small_data(small_model())(1)
-    commonest = np.bincount(data.y_train).argmax()
-    assert results.attrs["chance_error"] == pytest.approx(np.mean(data.y_test != commonest))
+    both = [small_data(small_model())(seed) for seed in (0, 1)]
+    wrong = [np.mean(data.y_test != np.bincount(data.y_train).argmax()) for data in both]
+    assert wrong[0] != wrong[1]
+    assert results.attrs["chance_error"] == pytest.approx(np.mean(wrong))
 
 
 def test_all_rules_start_from_the_same_weights():
@@ -351,6 +352,15 @@ def test_rules_whose_errors_are_of_other_epochs_are_both_named():
     assert compared(model=replace(small_model(), rules=own)).results.attrs["final"] == (
         "last epoch or mean of last 2 epochs"
     )
+
+
+def test_what_differs_for_each_seed_is_not_said_of_all():
+    model = small_model(epochs=1)
+    given = small_data(model)
+    several = compare(model, [BP], lambda seed: replace(given(seed), note=f"subset {seed}"), modes="rate", seeds=2)
+    assert several.results.attrs["data_note"] == "seed 0: subset 0; seed 1: subset 1"
+    same = compare(model, [BP], lambda seed: replace(given(seed), note="a subset"), modes="rate", seeds=2)
+    assert same.results.attrs["data_note"] == "a subset"
 
 
 def test_networks_without_hidden_layers_have_no_angle():

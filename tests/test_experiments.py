@@ -419,7 +419,7 @@ def test_verdicts_are_on_the_rows_of_one_protocol(tmp_path):
     assert len(rows) == 6
     mode, mine, words = protocol(Script(path), rows)
     assert (mode, {r["epochs"] for r in mine}, words) == ("default", {2}, "that of the paper; 2 of 3 seeds")
-    assert [verdict.seeds for verdict in judged(Script(path), rows)] == [2, 2, 2]
+    assert [verdict.seeds for verdict in judged(Script(path), mine, mode)] == [2, 2, 2]
     _, rows = run(path, "--full")
     assert protocol(Script(path), rows)[0] == "full"
 

@@ -40,7 +40,7 @@ def test_each_combination_of_the_table_has_settings_that_fit(table):
         if chip is not None:
             network, _, own = model.for_rule(rule)
             plan = nf.hardware.constrain(nf.lower(network, own, 0), spiking, chip, seed=0)
-            assert plan.constraint.hardware.weights.headroom == values["headroom"]
+            assert plan.on_chip.hardware.weights.headroom == values["headroom"]
             assert spiking.training.rates(2) == (values["hidden_rate"], values["output_rate"])
             assert not chip.learning.shadow
 

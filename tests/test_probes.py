@@ -86,6 +86,18 @@ def test_angles_are_those_of_the_oracles_signals(name):
             assert float(last[variable].sel(layer=layer)) == pytest.approx(angle, abs=1e-3), variable
 
 
+@pytest.mark.parametrize(("name", "layers"), [("fa", (0, 1)), ("dfa", (1,)), ("sdfa", ()), ("drtp", ())])
+def test_a_potential_is_conserved_only_where_the_next_layer_learns_from_what_it_sends(name, layers):
+    last = probed(PRESETS[name]).history.isel(probe=-1)
+    assert tuple(np.flatnonzero(np.isfinite(last.conservation))) == layers
+
+
+def test_a_potential_below_the_last_hidden_layer_is_conserved_for_any_signal():
+    rule = nf.Rule("error_sign", "sequential", "random", name="signs")
+    last = probed(rule).history.isel(probe=-1)
+    assert np.isfinite(last.conservation).values.tolist() == [True, False, False]
+
+
 def test_a_rule_without_a_signal_has_no_angle_in_hidden_layers():
     history = probed(SHALLOW).history
     assert np.isnan(history.alignment_deg.isel(layer=slice(0, 2))).all()

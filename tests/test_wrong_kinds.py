@@ -20,6 +20,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.random((20, 6)), RNG.integers(3, size=20)
 DATA = nf.Data(X, Y, X, Y, n_outputs=3)
 PARAMS = nf.lower(NET, DFA).params
+MONOTONE = nf.Network.dense((6, 5, 3), init="zeros")
 SPIKING = nf.Spiking()
 CELL = nf.Population("c", 2, nf.Neuron())
 INPUT = nf.Population("in", 2)
@@ -45,6 +46,15 @@ WRONG = {
     "predict by a run": (lambda: nf.predict(MODEL, DFA, run(), X), "params is .*run.params"),
     "updates of a run": (lambda: nf.updates(MODEL, DFA, run(), X, Y), "params is .*run.params"),
     "lower a run": (lambda: nf.lower(NET, DFA, params=run()), "params is .*run.params"),
+    "agreement without settings": (lambda: nf.agreement(NET, DFA, PARAMS, X, Y, spiking="lif"), "spiking is 'lif'"),
+    "observe without settings": (lambda: nf.observe(NET, DFA, PARAMS, X[:1], Y[:1], spiking="lif"), "spiking is 'lif'"),
+    "monotone weights in words": (
+        lambda: nf.lower(MONOTONE, nf.rules.MDFA, params={"layers.1.W": "abc"}), "layers.1.W is not an array of numbers"
+    ),
+    "no monotone weights": (lambda: nf.lower(MONOTONE, nf.rules.MDFA, params={"layers.1.W": []}), "layers.1.W has shape"),
+    "truths as targets": (lambda: nf.Network.dense((4, 3), targets=(False, True)), "network targets is"),
+    "truths as a scale": (lambda: nf.DataSpec(scale=(False, True)), "data scale is"),
+    "truths as activities": (lambda: nf.Spiking(target_activity=(False, True)), "spiking target_activity is"),
     "observe a run": (lambda: nf.observe(MODEL, DFA, run(), X[:1], Y[:1]), "params is .*run.params"),
     # names and models in place of networks and rules
     "lower a model": (lambda: nf.lower(MODEL, DFA), r"network is .*for_rule\(rule\)"),

@@ -74,8 +74,10 @@ def measure(
         values["weight_cosine"][layer] = cosine(W.T, B)
         values["relative_error"][layer] = relative_error(W, B)
         values["sign_congruence"][layer] = sign_congruence(W, B)
-        # nothing is conserved where the signal comes from further away, or the magnitudes of B are drawn anew
-        if route.source == layer + 1 and route.redraw is None:
+        # nothing is conserved where the signal comes from further away or is not what the next layer learns from, or
+        # where the magnitudes of B are drawn anew
+        same = plan.signal == "error" or route.source < n - 1
+        if route.source == layer + 1 and same and route.redraw is None:
             values["conservation"][layer] = potential(
                 params[f"layers.{layer}.W"], W, B, params.get(f"layers.{layer}.b"), follow=route.follow
             )

@@ -240,7 +240,7 @@ def run_spiking_benchmark(
     *,
     size: int | None = None,
     pairs: int = 7,
-    peer: bool | None = None,
+    peer: bool = False,
     out: Path | None = None,
     work: W1 | W2 | Loop | None = None,
 ) -> list[dict[str, Any]]:
@@ -255,7 +255,7 @@ def run_spiking_benchmark(
     pairs
         Timings; medians are reported.
     peer
-        Whether each timing is followed by one of Brian2's; None: no. The loop and ``memory`` have no peer.
+        Whether each timing is followed by one of Brian2's. The loop and ``memory`` have no peer.
     out
         CSV file for the rows.
     work

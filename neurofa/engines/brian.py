@@ -99,7 +99,7 @@ class BrianEngine:
                 self.params[f"layers.{route.layer}.B"] = self.params[f"layers.{route.source}.W"].T
         self.baseline, self.known = np.zeros(1), np.zeros(1)
         self.mean = [np.zeros(size) for size in plan.sizes[1:-1]]
-        key = plan.constraint.key if plan.constraint else None
+        key = plan.on_chip.key if plan.on_chip else None
         self.rounding_key = int(random.rounding.integers(2**63)) if key is None else key
         self.shadow = {}
         for layer in self.setting.layers:

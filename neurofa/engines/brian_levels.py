@@ -176,7 +176,7 @@ def level_rows(s: Setting) -> list[tuple[str, str]]:
                 found = [(found[1][0], "events that a modulator of the output counts"), found[2]]
             rows += found
     for route in s.routes.values():
-        grid = None if s.plan.constraint is None else s.plan.constraint.feedback[route.layer]
+        grid = None if s.plan.on_chip is None else s.plan.on_chip.feedback[route.layer]
         if route.follow == "derived" and grid is not None:
             what = f"the feedback to {s.name(route.layer)}"
             found = _rows(f"B_{{}}_{route.layer}", grid, what)
@@ -192,7 +192,7 @@ def level_rows(s: Setting) -> list[tuple[str, str]]:
 
 def feedback_on_levels(s: Setting, layer: int, value: str) -> str:
     """Feedback that was computed, in NumPy, as it can be stored."""
-    if s.plan.constraint is None or s.plan.constraint.feedback[layer] is None:
+    if s.plan.on_chip is None or s.plan.on_chip.feedback[layer] is None:
         return value
     step, low, high = (f"B_{part}_{layer}" for part in ("step", "low", "high"))
     return f"np.clip({low} + {step} * np.rint(({value} - {low}) / {step}), {low}, {high})"

@@ -26,9 +26,9 @@ def require_known(plan: Plan, spiking: Spiking, optimiser: Optimiser) -> None:
 
 def _require_storable(plan: Plan, spiking: Spiking) -> None:
     """Refuse constraints that the script has no part for."""
-    if plan.constraint is None:
+    if plan.on_chip is None:
         return
-    setting, name = Setting(plan, spiking), plan.constraint.hardware.name
+    setting, name = Setting(plan, spiking), plan.on_chip.hardware.name
     require(
         setting.trace is None
         or setting.trace.rounding != "stochastic"

@@ -128,7 +128,7 @@ class Setting:
     @property
     def hardware(self) -> Hardware | None:
         """The chip, if there is one."""
-        return None if self.plan.constraint is None else self.plan.constraint.hardware
+        return None if self.plan.on_chip is None else self.plan.on_chip.hardware
 
     @property
     def trace(self) -> TraceLevels | None:
@@ -154,7 +154,7 @@ class Setting:
 
     def grid(self, layer: int) -> Grid | None:
         """Levels of the weights to a layer."""
-        return None if self.plan.constraint is None else self.plan.constraint.weights[layer]
+        return None if self.plan.on_chip is None else self.plan.on_chip.weights[layer]
 
     def changed_grid(self, layer: int) -> Grid | None:
         """The same, where changes are rounded."""
@@ -173,11 +173,11 @@ class Setting:
     def modulator_grid(self, layer: int) -> Grid | None:
         """Levels of a layer's modulator, where it has one."""
         modulated = self.modulated(layer) or (self.from_loss and layer < self.last)
-        return self.plan.constraint.modulators[layer] if self.plan.constraint is not None and modulated else None
+        return self.plan.on_chip.modulators[layer] if self.plan.on_chip is not None and modulated else None
 
     def integers(self, layer: int) -> Integers | None:
         """Integer state of a layer's neurons."""
-        return None if self.plan.constraint is None else self.plan.constraint.neurons[layer]
+        return None if self.plan.on_chip is None else self.plan.on_chip.neurons[layer]
 
     def rounds_traces(self, layer: int) -> bool:
         """Whether traces of the projections to a layer are rounded as they decay."""

@@ -29,7 +29,7 @@ def circuit_of(plan: Plan, spiking: Spiking) -> Circuit:
     names = [f"layers.{index}" for index in range(plan.n_layers)]
     neurons = spiking.neurons(plan.n_layers)
     populations = [Population("input", plan.sizes[0])]
-    own = plan.constraint.neurons if plan.constraint else (None,) * plan.n_layers
+    own = plan.on_chip.neurons if plan.on_chip else (None,) * plan.n_layers
     populations += [
         Population(name, size, neuron, spiking.post, integers=integers)
         for name, size, neuron, integers in zip(names, plan.sizes[1:], neurons, own, strict=True)
@@ -242,7 +242,7 @@ def new_learner(
 ) -> Learner:
     """Cells and error neurons of their own on the shared weights and feedback."""
     plan, spiking, built, stored = shared.plan, shared.spiking, shared.built, shared.stored
-    chance = plan.constraint is not None or spiking.transmission < 1
+    chance = plan.on_chip is not None or spiking.transmission < 1
     draw = new_draw(shared.key, 2 if tests else 1) if chance else None
     layer_of = np.full(len(built.tables.populations), -1, np.int64)
     layer_of[1 : plan.n_layers + 1] = np.arange(plan.n_layers)

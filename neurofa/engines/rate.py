@@ -115,7 +115,7 @@ class RateEngine:
             if route.basis is not None and route.elementwise:
                 self._feedback_view(self.kernel_state.basis, route.layer)[...] = route.basis.T
         self.learned = self._new_learned(capacity, n_feedback)
-        drawn = plan.constraint.key if plan.constraint else None
+        drawn = plan.on_chip.key if plan.on_chip else None
         drawn = int(random.rounding.integers(2**63)) if drawn is None else drawn
         self.stored = stored_params(plan, self.params, drawn)
 

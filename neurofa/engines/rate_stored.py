@@ -24,17 +24,17 @@ class StoredParams(NamedTuple):
 
 def stored_params(plan: Plan, params: Params, key: int) -> StoredParams | None:
     """What rate mode needs to store parameters on levels; None if they are in full precision."""
-    constraint = plan.constraint
-    if constraint is None or rounding_of(constraint.weights) == EXACT:
+    on_chip = plan.on_chip
+    if on_chip is None or rounding_of(on_chip.weights) == EXACT:
         return None
     names = tuple(f"layers.{layer}.{name}" for layer in range(plan.n_layers) for name in "Wb")
     names = tuple(name for name in names if name in params)
     return StoredParams(
         names=names,
         first=np.cumsum([0, *(params[name].size for name in names)])[:-1],
-        levels=levels_of(constraint, names),
-        rounding=rounding_of(constraint.weights),
-        shadow=constraint.hardware.learning.shadow,
+        levels=levels_of(on_chip, names),
+        rounding=rounding_of(on_chip.weights),
+        shadow=on_chip.hardware.learning.shadow,
         kept={name: params[name].copy() for name in names},
         draw=new_draw(key),
     )

@@ -79,7 +79,7 @@ class SpikingEngine:
         random = streams(seed)
         self.noise = random.noise
         self.training_key, self.test_key = (int(key) for key in random.encoder.integers(2**63, size=2))
-        key = plan.constraint.key if plan.constraint else None
+        key = plan.on_chip.key if plan.on_chip else None
         self.shared = Shared.of(plan, spiking, int(random.rounding.integers(2**63)) if key is None else key)
         self.params = self.shared.params()
         self.perturbed, self.after = perturbed_of(self.shared), after_of(self.shared)
@@ -120,8 +120,8 @@ class SpikingEngine:
 
     def set_rates(self, rates: tuple[float, ...]) -> None:
         """Write the learning rate of each layer."""
-        if self.plan.constraint is not None:
-            rates = self.plan.constraint.hardware.learning.rates(rates)
+        if self.plan.on_chip is not None:
+            rates = self.plan.on_chip.hardware.learning.rates(rates)
         for q, connection in enumerate(self.shared.circuit.connections):
             index = int(connection.name.split(".")[1])
             self.shared.rate[q] = rates[index]

@@ -1,4 +1,4 @@
-"""A Plan's constraint as the arrays that the spiking kernels take (docs/hardware.md)."""
+"""What a Plan keeps on a chip, as the arrays that the spiking kernels take (docs/hardware.md)."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels.storing import EXACT, LEVEL_COLUMNS, LOW, ROUNDINGS
-from ..rules import Constraint, Grid, Plan
+from ..rules import Grid, OnChip, Plan
 from .circuits import Circuit
 
 
@@ -34,11 +34,11 @@ def rounding_of(grids: tuple[Grid | None, ...]) -> int:
     return next((ROUNDINGS[grid.rounding] for grid in grids if grid is not None), EXACT)
 
 
-def levels_of(constraint: Constraint, names: Sequence[str]) -> np.ndarray:
+def levels_of(on_chip: OnChip, names: Sequence[str]) -> np.ndarray:
     """Levels of ``layers.l.W`` and ``.b``, a row each; a rule's bound is for W alone."""
     rows = np.zeros((len(names), LEVEL_COLUMNS))
     for row, name in zip(rows, names, strict=True):
-        grid = constraint.weights[int(name.split(".")[1])]
+        grid = on_chip.weights[int(name.split(".")[1])]
         row[:] = row_of_grid(grid)
         if grid is not None and name.endswith(".b"):
             row[LOW] = grid.origin
@@ -46,23 +46,23 @@ def levels_of(constraint: Constraint, names: Sequence[str]) -> np.ndarray:
 
 
 def stored_of(plan: Plan, circuit: Circuit) -> Stored:
-    """What a plan's constraint asks of the kernels."""
+    """What the chip of a plan asks of the kernels."""
     levels, nothing = np.zeros((len(circuit.connections), LEVEL_COLUMNS)), np.zeros(LEVEL_COLUMNS)
-    constraint = plan.constraint
-    if constraint is None:
+    on_chip = plan.on_chip
+    if on_chip is None:
         return Stored(levels, EXACT, False, np.zeros((plan.n_layers, LEVEL_COLUMNS)), EXACT, nothing, EXACT, 1)
-    hardware = constraint.hardware
-    levels = levels_of(constraint, [connection.name for connection in circuit.connections])
+    hardware = on_chip.hardware
+    levels = levels_of(on_chip, [connection.name for connection in circuit.connections])
     trace_levels, trace_rounding = nothing, EXACT
     if (trace := hardware.traces) is not None:
         trace_levels = np.array([0.0, 1 / trace.impulse, 0.0, (2**trace.bits - 1) / trace.impulse])
         trace_rounding = ROUNDINGS[trace.rounding]
     return Stored(
         levels=levels,
-        rounding=rounding_of(constraint.weights),
+        rounding=rounding_of(on_chip.weights),
         shadow=hardware.learning.shadow,
-        modulator_levels=np.array([row_of_grid(grid) for grid in constraint.modulators]),
-        modulator_rounding=rounding_of(constraint.modulators),
+        modulator_levels=np.array([row_of_grid(grid) for grid in on_chip.modulators]),
+        modulator_rounding=rounding_of(on_chip.modulators),
         trace_levels=trace_levels,
         trace_rounding=trace_rounding,
         every=hardware.learning.every_ticks or 1,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..io.archives import read_arrays
-from ..io.atomic import atomic_path
+from ..io.atomic import atomic_path, remove
 from ..io.config import dump_model
 from ..rules import Params
 from ..spec import InputError, Spiking
@@ -203,7 +203,7 @@ def _read_table(path: Path) -> Params:
 
 def _write_folder(folder: Path, values: Params, levels: Params, grids: Grids, about: Any) -> None:
     index: dict[str, Any] = {"arrays": {}, "hardware": about}
-    (folder / INDEX).unlink(missing_ok=True)  # of other weights, some of which are overwritten before it is
+    remove(folder / INDEX)  # of other weights, some of which are overwritten before it is
     for key, array in values.items():
         entry: dict[str, Any] = {"file": f"{key}.csv", "shape": list(array.shape), "dtype": array.dtype.name}
         matrices = {entry["file"]: _digits(array)}

@@ -12,7 +12,7 @@ import nir
 import numpy as np
 
 from ..io.descriptions import as_text, read_texts
-from ..rules import Params
+from ..rules import Params, require_all, shapes_of
 from ..spec import InputError, Model, Network, Neuron, Rule, Spiking, settings_for
 from ..spec.errors import require
 from ..spec.hardware import Hardware
@@ -218,18 +218,13 @@ def _parts(given: Model | Network, rule: Rule | None, spiking: Spiking | None) -
 
 def _checked(network: Network, params: Mapping[str, np.ndarray]) -> Params:
     """Parameters of the shapes that the network needs, as they are."""
-    values, last = {}, len(network.layers) - 1
-    for index, layer in enumerate(network.layers):
-        shapes: dict[str, tuple[int, ...]] = {"W": network.sizes[index : index + 2]}
-        if layer.bias:
-            shapes["b"] = (layer.units,)
-        for name, shape in shapes.items():
-            key = f"layers.{index}.{name}"
-            require(key in params, f"{key} is missing from the parameters; give an array of shape {shape}")
-            values[key] = np.asarray(params[key])
-            require(values[key].shape == shape, f"{key} has shape {values[key].shape}; the network needs {shape}")
+    require_all(network, params)
+    values = {key: np.asarray(params[key]) for key in shapes_of(network)}
+    for key, shape in shapes_of(network).items():
+        require(values[key].shape == shape, f"{key} has shape {values[key].shape}; the network needs {shape}")
+    for index, layer in enumerate(network.layers[:-1]):
         key = f"layers.{index}.B"
-        if key in params and index < last:
+        if key in params:
             values[key] = np.asarray(params[key])
             sources = network.sizes[index + 2 :]
             fits = values[key].ndim == 2 and values[key].shape[1] == layer.units and len(values[key]) in sources

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..io.atomic import atomic_path
@@ -44,9 +44,8 @@ def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, 
     return mode, mine, words + (f"; {missing} jobs of this protocol have not run yet" if missing else "")
 
 
-def judged(script: Script, rows: Sequence[Row], mode: str = "") -> list[Verdict]:
-    """The verdicts on rows; findings only if all jobs of at least one seed are there, since they compare jobs."""
-    mode, mine, _ = protocol(script, rows, mode)
+def judged(script: Script, mine: Sequence[Row], mode: str) -> list[Verdict]:
+    """The verdicts on rows of a mode; findings only if all jobs of at least one seed are there: they compare jobs."""
     verdicts = [verdict for verdict in script.module.verdicts(mine, script.paper) if verdict is not None]
     seeds = sorted({int(row["seed"]) for row in mine})
     complete = any(not not_run(mine, script.jobs(mode, [seed])) for seed in seeds)
@@ -58,11 +57,19 @@ def command_of(script: Script, mode: str) -> str:
     return f"neurofa experiments run {script.name}" + ("" if mode == "default" else f" --{mode}")
 
 
-def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str = "") -> list[Verdict]:
-    """Judge the rows of an experiment, write verdicts, page and figure into a folder, and return the verdicts."""
-    verdicts = judged(script, rows, mode)
+class Outcome(NamedTuple):
+    """What an experiment has come to: its verdicts, the rows of the protocol that they are on, which, and how made."""
+
+    verdicts: list[Verdict]
+    rows: list[Row]
+    protocol: str
+    command: str
+
+
+def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str = "") -> Outcome:
+    """Judge the rows of an experiment, and write verdicts, page and figure into a folder."""
     mode, mine, words = protocol(script, rows, mode)
-    command = command_of(script, mode)
+    verdicts, command = judged(script, mine, mode), command_of(script, mode)
     known: dict[str, Any] = {
         "experiment": script.name, "protocol": words, "neurofa": rows[0]["neurofa"], "command": command,
     }  # fmt: skip
@@ -71,7 +78,7 @@ def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str 
     with styled():
         drawn = script.module.draw(mine, script.paper)
     save_figure(drawn, results / f"{script.name}.png")
-    return verdicts
+    return Outcome(verdicts, mine, words, command)
 
 
 def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str) -> str:
@@ -127,10 +134,8 @@ def report(results: Path, scoreboard: Path, gallery: Path) -> list[str]:
             notes.append(f"{script.name}: no rows; neurofa experiments run {script.name}")
             summary.append(f"| {script.title} | not run | | `neurofa experiments run {script.name}` | |")
             continue
-        verdicts = write_outcome(script, rows, results)
+        verdicts, mine, words, command = write_outcome(script, rows, results)
         numbers += verdicts
-        mode, mine, words = protocol(script, rows)
-        command = command_of(script, mode)
         compute = duration(compute_seconds(mine))
         about = f"`{command}`: {words}. {compute} of compute. [Its page]({link})."
         summary.append(f"| [{script.title}]({link}) | {' | '.join(_counts(verdicts))} | {words} | {compute} |")

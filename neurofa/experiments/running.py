@@ -142,7 +142,7 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
     rows = [row for row in read_rows(table) if as_text(row) not in left_out]
     if not rows:
         return BAD_INPUT
-    verdicts = write_outcome(script, rows, results, "quick" if mode == "quick" else "")
+    verdicts = write_outcome(script, rows, results, "quick" if mode == "quick" else "").verdicts
     print("\n".join(lines_of(verdicts)))
     print(f"{results / script.name}: .csv, .md, .png, _verdicts.csv")
     if failed:

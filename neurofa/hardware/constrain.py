@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..rules import Constraint, FeedbackProjection, Grid, Integers, Plan, derive, following
+from ..rules import FeedbackProjection, Grid, Integers, OnChip, Plan, derive, following
 from ..spec import Hardware, Levels, Neuron, Spiking, State
 from ..spec.errors import InputError, require
 from ..spec.seeds import streams
@@ -45,7 +45,7 @@ def constrain(
     Returns
     -------
     Plan
-        With parameters on levels, and a `constraint` for engines.
+        With parameters on levels, and `on_chip` for engines.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def constrain(
         routes.append(route)
         params[key] = _followed(params, route)
     plan = replace(plan, params=params, feedback=tuple(routes))
-    constraint = Constraint(
+    on_chip = OnChip(
         hardware=hardware,
         weights=weights,
         feedback=tuple(feedback),
@@ -97,7 +97,7 @@ def constrain(
         neurons=_states(plan, spiking, hardware, weights),
         key=None if rng is None else int(rng.integers(2**63)),
     )
-    return replace(plan, constraint=constraint)
+    return replace(plan, on_chip=on_chip)
 
 
 def _in_order(plan: Plan) -> list[str]:

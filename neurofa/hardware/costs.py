@@ -25,6 +25,8 @@ class Memory:
     ----------
     weights, biases, feedback
         Parameters. Feedback that is W transposed has none.
+    shadows
+        What `Learning.shadow` keeps in full precision of each weight and bias that learns.
     membranes, currents, refractory, thresholds
         State of neurons: of ``cuba_lif`` a current, counters where there is a refractory period, the threshold's
         increment where it adapts.
@@ -41,6 +43,7 @@ class Memory:
     weights: int
     biases: int
     feedback: int
+    shadows: int
     membranes: int
     currents: int
     refractory: int
@@ -92,7 +95,7 @@ class Costs:
     Parameters
     ----------
     hardware
-        Its name.
+        Its name, with ``+shadow`` where it keeps shadows.
     memory
         By kind.
     weight_transport
@@ -158,7 +161,7 @@ def costs(
     hardware = as_profile(hardware)
     spiking = Spiking() if spiking is None else spiking
     return Costs(
-        hardware=hardware.name,
+        hardware=hardware.label,
         memory=_memory(plan, hardware, spiking),
         weight_transport=any(route.follow in FOLLOWS_W for route in plan.feedback),
         update_locked_bits=_locked(plan, hardware, spiking),
@@ -219,6 +222,8 @@ def _memory(plan: Plan, hardware: Hardware, spiking: Spiking) -> Memory:
         weights=sum(p.n_pre * p.n_post for p in plan.projections) * bits_of(hardware.weights),
         biases=sum(p.n_post for p in plan.projections if p.bias) * bits_of(hardware.weights),
         feedback=sum(_own_feedback(plan, route) for route in plan.feedback) * bits_of(hardware.feedback),
+        shadows=sum((p.n_pre + p.bias) * p.n_post * p.plastic for p in plan.projections)
+        * (FULL_BITS if hardware.learning.shadow else 0),
         membranes=sum(sizes) * membrane,
         currents=sum(size for size, n in neurons if n.model == "cuba_lif") * current,
         refractory=sum(size * ticks[n].bit_length() for size, n in neurons),

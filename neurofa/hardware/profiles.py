@@ -182,7 +182,7 @@ def _folder() -> Traversable:
 def _locate(name_or_path: str | os.PathLike[str]) -> Traversable:
     given = os.fspath(name_or_path)
     if given.endswith(SUFFIX) or os.path.dirname(given):
-        return Path(given)
+        return Path(given).expanduser()
     names = profile_names()
     if given not in names:
         hint = nearest_hint(given, names, most=3)

@@ -67,6 +67,27 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file if it is there.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the operating system refuses.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot remove {os.fspath(path)!r}: {first_line(error)}; permit writing there, or choose another place"
+        ) from error
+
+
 def _flush(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
     with path.open("rb+") as file:

@@ -127,6 +127,7 @@ def label_noise(data: Data, fraction: float, rng: np.random.Generator) -> Data:
     """Replace the labels of round(`fraction` * n) training samples, each by another class, uniformly."""
     if data.task != "classification":
         raise InputError(f"data label_noise needs class labels, and {data.name} is a regression; leave label_noise out")
+    require(data.n_outputs >= 2, f"data label_noise needs two classes at least, and {data.name} has one; leave it out")
     count = len(data.y_train)
     noisy = round(fraction * count)
     rows = rng.permutation(count)[:noisy]

@@ -71,6 +71,24 @@ def settings_out_of_reach(
     ]
 
 
+def require_said_once(settings: Sequence[str], option: str, *keys: str) -> None:
+    """Refuse a setting of one of these keys, which an option has the say over.
+
+    Parameters
+    ----------
+    settings
+        As for `load_changed`.
+    option
+        The option that is given, as in ``--epochs``.
+    keys
+        Keys that it takes the place of, such as ``training.epochs``; of a rule's own settings, too.
+    """
+    for setting in settings:
+        for path in _paths(read_setting(setting)):
+            part = path[2:] if path[0] == "rules" else path
+            require(_dotted(part) not in keys, f"setting {setting!r} and {option} say the same; leave one of them out")
+
+
 def laid_over(table: Table, settings: Sequence[str]) -> Table:
     """The table of a model's file with settings in place, the later ones over the earlier.
 

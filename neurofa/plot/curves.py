@@ -51,7 +51,8 @@ def learning_curves(
     histories
         Dataset by rule, dimensions seed (may be missing) and epoch. Values that are not finite leave gaps.
     variable_name
-        Which variable. One whose name ends in ``error`` is a fraction and is shown in percent.
+        Which variable. One whose name ends in ``error`` is a fraction and is shown in percent, unless a dataset's
+        attribute ``task`` is ``regression``.
     band
         ``range`` (smallest to largest seed), ``sd`` (sample standard deviation) or ``none``. One seed has no band.
     log
@@ -73,7 +74,7 @@ def learning_curves(
     """
     with styled():
         lines, counts = rule_lines(each_is_dataset(histories)), []
-        percent = variable_name.endswith("error")
+        percent = in_percent(variable_name, histories)
         for name, dataset in histories.items():
             array = variable(dataset, variable_name, "epoch")
             values = array.values.astype(float) * (100 if percent else 1)
@@ -98,6 +99,12 @@ def learning_curves(
         if legend:
             rule_legend(ax, seeds_text(counts, band))
     return ax
+
+
+def in_percent(variable_name: str, histories: Mapping[str, "xarray.Dataset"]) -> bool:
+    """Whether a variable holds fractions of samples; the error of a regression is a loss."""
+    losses = any(dataset.attrs.get("task") == "regression" for dataset in histories.values())
+    return variable_name.endswith("error") and not losses
 
 
 def final_errors(
@@ -139,7 +146,7 @@ def final_errors(
     require(last >= 1, f"last is {last}; average over at least 1 epoch")
     with styled():
         lines = rule_lines(each_is_dataset(histories))
-        percent, many = variable_name.endswith("error"), False
+        percent, many = in_percent(variable_name, histories), False
         for row, (name, dataset) in enumerate(histories.items()):
             values = variable(dataset, variable_name, "epoch").values.astype(float) * (100 if percent else 1)
             ends = final_values(values, last)

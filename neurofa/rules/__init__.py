@@ -1,10 +1,10 @@
 """Rules: the published presets, feedback sources, and lowering to a Plan."""
 
-from .constraint import Constraint, Grid, Integers
 from .feedback import derive, following, path_weights, renewed
-from .given import fitted, on_route
+from .given import fitted, on_route, require_all, shapes_of
 from .initialise import draw
 from .lower import check, freeze, lower, with_basis
+from .on_chip import Grid, Integers, OnChip
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, without_feedback
 from .presets import (
     ADAFA,
@@ -42,10 +42,10 @@ __all__ = [
     "SDFA",
     "SHALLOW",
     "SIGN_FA",
-    "Constraint",
     "FeedbackProjection",
     "Grid",
     "Integers",
+    "OnChip",
     "Params",
     "Plan",
     "Projection",
@@ -62,6 +62,8 @@ __all__ = [
     "path_weights",
     "precision_of",
     "renewed",
+    "require_all",
+    "shapes_of",
     "with_basis",
     "without_feedback",
 ]

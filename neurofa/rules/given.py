@@ -50,12 +50,26 @@ def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
     return {layer: last if rule.route == "direct" else layer + 1 for layer in range(last)}
 
 
+def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
+    """The shape of every W and b of a network, by ``layers.l.W`` and ``layers.l.b``."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, layer in enumerate(network.layers):
+        shapes[f"layers.{index}.W"] = network.sizes[index : index + 2]
+        if layer.bias:
+            shapes[f"layers.{index}.b"] = (layer.units,)
+    return shapes
+
+
+def require_all(network: Network, params: Mapping[str, np.ndarray]) -> None:
+    """Refuse parameters that lack a W or a b."""
+    for key, shape in shapes_of(network).items():
+        require(key in params, f"{key} is missing from the parameters; give an array of shape {shape}")
+
+
 def check_keys(network: Network, given: Mapping[str, np.ndarray]) -> None:
     """Refuse parameters that the network does not have."""
     require_params(given)
-    known = {f"layers.{i}.W" for i in range(len(network.layers))}
-    known |= {f"layers.{i}.b" for i, layer in enumerate(network.layers) if layer.bias}
-    known |= {f"layers.{i}.B" for i in range(len(network.layers) - 1)}
+    known = {*shapes_of(network), *(f"layers.{i}.B" for i in range(len(network.layers) - 1))}
     for key in given:
         if key not in known:
             raise InputError(f"parameter {key!r} is not one of this network's; it has {', '.join(sorted(known))}")

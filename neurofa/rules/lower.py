@@ -11,7 +11,7 @@ from ..spec.errors import InputError, require, require_kind
 from ..spec.network import BOUNDED
 from ..spec.seeds import streams
 from .feedback import FOLLOWS, derive, initial, path_weights
-from .given import check_keys, feedback_keys, fitted, on_route
+from .given import check_keys, feedback_keys, fitted, on_route, require_all, shapes_of
 from .initialise import draw, reach
 from .plan import FeedbackProjection, Params, Plan, Projection, precision_of, require_params
 
@@ -50,7 +50,7 @@ def check(network: Network, rule: Rule, given: Mapping[str, np.ndarray] | None =
         for index, layer in enumerate(network.layers[1:], start=1):
             W = (given or {}).get(f"layers.{index}.W")
             if W is not None:
-                lowest = float(np.min(W))
+                lowest = float(fitted(f"layers.{index}.W", W, network.sizes[index : index + 2], "float64").min())
                 require(not lowest < 0, f"{who} keeps W positive from layer 1 on; layers.{index}.W holds {lowest:g}")
                 continue
             require(
@@ -252,13 +252,9 @@ def freeze(network: Network, rule: Rule, params: Mapping[str, np.ndarray]) -> Pl
     check_keys(network, params)
     precision = precision_of(params)
     params = on_route(network, rule, params)
-    sizes, values = network.sizes, {}
-    for index, described in enumerate(network.layers):
-        shapes: dict[str, tuple[int, ...]] = {"W": sizes[index : index + 2], "b": sizes[index + 1 : index + 2]}
-        for name in ("W", "b") if described.bias else ("W",):
-            key = f"layers.{index}.{name}"
-            require(key in params, f"{key} is missing from the parameters; give an array of shape {shapes[name]}")
-            values[key] = fitted(key, params[key], shapes[name], precision)
+    require_all(network, params)
+    sizes = network.sizes
+    values = {key: fitted(key, params[key], shape, precision) for key, shape in shapes_of(network).items()}
     feedback, routes = rule.feedback_source, []
     for layer, source in feedback_keys(network, rule).items():
         key, transposed = f"layers.{layer}.B", feedback.source == "transpose"

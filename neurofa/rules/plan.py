@@ -7,7 +7,7 @@ import numpy as np
 
 from ..spec import Feedback, Init, Perturbation
 from ..spec.errors import require_kind
-from .constraint import Constraint
+from .on_chip import OnChip
 
 Params = dict[str, np.ndarray]
 
@@ -146,7 +146,7 @@ class Plan:
     params
         ``layers.l.W`` (n_pre, n_post), ``layers.l.b`` (n_post,), ``layers.l.B`` (n_source, n_post)
         as initialised, in the plan's precision.
-    constraint
+    on_chip
         What the numbers can be on a chip; None: full precision.
     """
 
@@ -160,10 +160,10 @@ class Plan:
     targets: tuple[float, float]
     task: str
     params: Params
-    constraint: Constraint | None = None
+    on_chip: OnChip | None = None
 
     def __repr__(self) -> str:
-        under = f", on {self.constraint.hardware.label}" if self.constraint else ""
+        under = f", on {self.on_chip.hardware.label}" if self.on_chip else ""
         return f"Plan({'-'.join(map(str, self.sizes))}, {self.signal}/{self.route}, {self.dtype}{under})"
 
     @property
@@ -177,7 +177,7 @@ class Plan:
         return self.params["layers.0.W"].dtype
 
     def stored_feedback(self, layer: int, B: np.ndarray) -> np.ndarray:
-        """Feedback to a layer as it can be stored: B itself without a constraint.
+        """Feedback to a layer as it can be stored: B itself without a chip.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class Plan:
         B
             Feedback, shape (n_source, n_layer).
         """
-        return B if self.constraint is None else self.constraint.on_levels(layer, B)
+        return B if self.on_chip is None else self.on_chip.on_levels(layer, B)
 
     def units(self) -> dict[str, tuple[float, int]]:
         """By parameter that is on levels: what a level of 1 stands for, and the lowest level.
@@ -194,7 +194,7 @@ class Plan:
         Feedback that is W plus an offset is a sum of two, of which each has levels of its own.
         """
         sums = {f"layers.{route.layer}.B" for route in self.feedback if route.follow == "offset"}
-        units = {} if self.constraint is None else self.constraint.units()
+        units = {} if self.on_chip is None else self.on_chip.units()
         return {key: unit for key, unit in units.items() if key not in sums}
 
     @property

@@ -1,6 +1,7 @@
 """The one exception for input that cannot be used, and helpers that word its messages."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args
 
 ALIASES = {"linear": "identity", "cross_entropy": "cce", "mean_squared_error": "mse"}  # names that other tools have
+FINITE = -sys.float_info.max, sys.float_info.max
 MOST_SHOWN = 60  # characters of a value in a message
 
 
@@ -78,6 +80,14 @@ def as_tuple(what: str, value: Any, *, one: type | None = None) -> tuple[Any, ..
     return tuple(value)
 
 
+def ascending_pair(what: str, value: Any, low: float, high: float, hint: str) -> tuple[float, float]:
+    """Two numbers from `low` to `high`, the first below the second, as a tuple: of a list or an array, too."""
+    pair = as_tuple(what, value)
+    fits = len(pair) == 2 and all(_is(number, float) for number in pair) and low <= pair[0] < pair[1] <= high
+    require(fits, f"{what} is {described(pair)}; give {hint}")
+    return pair
+
+
 def require_kind(what: str, value: object, kind: type | UnionType, *, optional: bool = False, hint: str = "") -> None:
     """Raise `InputError` unless `value` is of a kind, or None where it may be left out; `hint` says how to get one."""
     if not (isinstance(value, kind) or (optional and value is None)):
@@ -87,7 +97,7 @@ def require_kind(what: str, value: object, kind: type | UnionType, *, optional: 
 
 def require_number(what: str, value: object, *, optional: bool = False) -> None:
     """Raise `InputError` unless `value` is a real number (infinite and NaN are), or None where it may be left out."""
-    fits = (isinstance(value, Real) and not isinstance(value, bool)) or (optional and value is None)
+    fits = _is(value, float) or (optional and value is None)
     if not fits:
         raise InputError(f"{what} is {described(value)}; give a number{', or None' if optional else ''}")
 

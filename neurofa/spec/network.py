@@ -3,9 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from numbers import Real
 
-from .errors import InputError, as_tuple, require, require_choice, require_fields, require_kind
+from .errors import FINITE, InputError, as_tuple, ascending_pair, require, require_choice, require_fields, require_kind
 from .rule import STRICT
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "hard_tanh", "relu", "leaky_relu", "softmax")
@@ -185,13 +184,8 @@ class Network:
         require_choice("network task", self.task, TASKS)
         if self.targets is None:
             object.__setattr__(self, "targets", (-1.0, 1.0) if self.loss == "exponential" else (0.0, 1.0))
-        object.__setattr__(self, "targets", as_tuple("network targets", self.target_values))
-        numbers = len(self.target_values) == 2 and all(isinstance(value, Real) for value in self.target_values)
-        require(
-            numbers and -math.inf < self.target_values[0] < self.target_values[1] < math.inf,
-            f"network targets is {self.targets}; give two finite numbers: of the wrong class, and a larger one of the "
-            "right class",
-        )
+        hint = "two finite numbers: of the wrong class, and a larger one of the right class"
+        object.__setattr__(self, "targets", ascending_pair("network targets", self.target_values, *FINITE, hint))
         output = self.layers[-1].activation
         for index, layer in enumerate(self.layers[:-1]):
             require(

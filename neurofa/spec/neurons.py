@@ -99,6 +99,8 @@ class Neuron:
         """
         # tau_s / (tau_s - tau_m) (d_s - d_m) without the difference of almost equal numbers
         x = dt_ms * (self.tau_syn_ms - self.tau_m_ms) / (self.tau_m_ms * self.tau_syn_ms)
+        if x > 30:  # the same, where a membrane is so much faster than the tick that exp(x) may be too large
+            return dt_ms / self.tau_m_ms * math.exp(-dt_ms / self.tau_syn_ms) * -math.expm1(-x) / x
         return dt_ms / self.tau_m_ms * math.exp(-dt_ms / self.tau_m_ms) * (math.expm1(x) / x if x else 1.0)
 
 

@@ -104,8 +104,9 @@ class Perturbation:
     noise_std
         Standard deviation of the Gaussian noise, in units of the activity.
     estimator
-        How B is learned: ``gradient`` (B <- B - learning_rate * mean e (eB - lambda), Lansdell
-        2020, eq. 6) or ``ridge`` (cumulative ridge regression, as in the authors' code).
+        How B is learned (Lansdell 2020): ``gradient`` (B <- B - learning_rate * mean e (eB - lambda), down the gradient
+        of eq. 3) or ``ridge`` (cumulative ridge regression, eqs. 5 and 6 with the penalty of eq. 18, as in the authors'
+        code).
     learning_rate
         Of the gradient estimator.
     ridge

@@ -5,9 +5,8 @@ What each field does in a tick is set down in docs/spiking.md, which is normativ
 
 import math
 from dataclasses import dataclass, field
-from numbers import Real
 
-from .errors import as_tuple, described, require, require_choice, require_fields, require_positive
+from .errors import ascending_pair, require, require_choice, require_fields, require_positive
 from .neurons import Encoder, Homeostasis, Neuron, PostFactor
 from .rule import STRICT
 from .ticks import nearest_ticks
@@ -140,12 +139,8 @@ class Spiking:
                 neuron.refractory_ms / self.dt_ms <= MAX_TICKS,
                 f"spiking {what} refractory_ms is more than {MAX_TICKS} ticks of {self.dt_ms:g} ms; shorten it",
             )
-        pair = as_tuple("spiking target_activity", self.target_activity)
+        pair = ascending_pair("spiking target_activity", self.target_activity, 0, 1, "0 <= wrong < right <= 1")
         object.__setattr__(self, "target_activity", pair)
-        require(
-            len(pair) == 2 and all(isinstance(value, Real) for value in pair) and 0 <= pair[0] < pair[1] <= 1,
-            f"spiking target_activity is {described(pair)}; give 0 <= wrong < right <= 1",
-        )
         require(
             Optimiser.of(self.training.optimiser).kind == "sgd",
             "spiking training has an optimiser with moments, which synapses that learn from events lack; use 'sgd' "
@@ -186,7 +181,8 @@ class Spiking:
     @property
     def peak(self) -> float:
         """Spikes a tick that stand for an activity of 1."""
-        return self.encoder.max_rate_hz * self.dt_ms / 1000
+        peak = self.encoder.max_rate_hz * self.dt_ms / 1000
+        return 1.0 if 1 < peak <= 1 + 1e-12 else peak  # 1000 / dt_ms is one a tick, however it is rounded
 
     def neurons(self, n_layers: int) -> tuple[Neuron, ...]:
         """The neurons of each layer.

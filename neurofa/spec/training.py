@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import InputError, as_tuple, described, require, require_choice, require_fields, require_in_use
+from .errors import (
+    FINITE,
+    InputError,
+    as_tuple,
+    ascending_pair,
+    described,
+    require,
+    require_choice,
+    require_fields,
+    require_in_use,
+)
 from .rule import STRICT
 
 USES = {  # settings that not every optimiser has
@@ -28,9 +38,8 @@ def by_layer(what: str, value: float | Sequence[float]) -> float | tuple[float, 
     values: tuple[Any, ...] = (value,)
     if several := isinstance(value, Iterable) and not isinstance(value, str | Mapping | Set):
         values = tuple(value)
-    for one in values:
-        fits = isinstance(one, Real) and not isinstance(one, bool)
-        require(fits, f"{what} is {described(value)}; give a number for all layers, or one for each")
+    fits = all(isinstance(one, Real) and not isinstance(one, bool) for one in values)
+    require(fits, f"{what} is {described(value)}; give a number for all layers, or one for each")
     return values if several else values[0]
 
 
@@ -300,12 +309,8 @@ class DataSpec:
         require(0 <= self.label_noise <= 1, f"data label_noise is {self.label_noise}; it must be a fraction in [0, 1]")
         require_choice("data normalisation", self.normalisation, NORMALISATIONS)
         if self.scale is not None:
-            object.__setattr__(self, "scale", as_tuple("data scale", self.scale))
-            numbers = len(self.scale) == 2 and all(isinstance(end, Real) for end in self.scale)
-            require(
-                numbers and -math.inf < self.scale[0] < self.scale[1] < math.inf,
-                f"data scale is {self.scale}; give a smaller and a larger finite number",
-            )
+            ends = ascending_pair("data scale", self.scale, *FINITE, "a smaller and a larger finite number")
+            object.__setattr__(self, "scale", ends)
             require(
                 self.normalisation == "none", f"data scale and normalisation {self.normalisation!r}: choose one of them"
             )

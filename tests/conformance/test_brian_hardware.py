@@ -110,7 +110,7 @@ def test_training_on_a_chip_agrees_with_the_spiking_engine(name, update):
     if not brian.setting.clean:  # whose monitors see both presentations
         for found, total, size in zip(spikes_of(brian), expected, SIZES[1:], strict=True):
             np.testing.assert_array_equal(np.bincount([j for _, j in found], minlength=size), total)
-    if brian.plan.constraint.hardware.state is not None:
+    if brian.plan.on_chip.hardware.state is not None:
         assert brian.evaluate(x[:3], y[:3]) == pytest.approx(spiking_engine.evaluate(x[:3], y[:3]), rel=1e-9)
 
 
@@ -145,8 +145,8 @@ def changes(engine, rates):
 
 def test_stochastic_rounding_has_no_bias():
     _, brian = engines(ONCE, "error", WIDE)
-    grid = brian.plan.constraint.weights[0]
-    full = replace(brian.plan, constraint=replace(brian.plan.constraint, weights=(None, None)))
+    grid = brian.plan.on_chip.weights[0]
+    full = replace(brian.plan, on_chip=replace(brian.plan.on_chip, weights=(None, None)))
     exact = changes(SpikingEngine(full, brian.spiking, threads=1), (0.01, 0.0))
     found = changes(brian, (0.01, 0.0))
     W = brian.params["layers.0.W"]
@@ -168,7 +168,7 @@ def test_ends_hold_under_large_changes():
     x, y = samples(brian.plan, 4)
     brian.train(x, y, np.arange(4), 0, 4, (30.0, 30.0, 30.0))
     at_end = 0
-    for layer, grid in enumerate(brian.plan.constraint.weights):
+    for layer, grid in enumerate(brian.plan.on_chip.weights):
         W = brian.params[f"layers.{layer}.W"]
         np.testing.assert_array_equal((W - grid.origin) / grid.step, np.rint((W - grid.origin) / grid.step))
         assert W.min() >= grid.low
@@ -176,7 +176,7 @@ def test_ends_hold_under_large_changes():
         at_end += np.isin(W, (grid.low, grid.high)).sum()
     assert at_end > 0
     for layer in (0, 1):
-        grid = brian.plan.constraint.modulators[layer]
+        grid = brian.plan.on_chip.modulators[layer]
         level = np.asarray(brian._loaded.parts[f"hidden_{layer}"].M[:]) / grid.step
         np.testing.assert_array_equal(level, np.rint(level))
 

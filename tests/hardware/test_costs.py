@@ -46,6 +46,15 @@ def test_memory_counted_by_hand():
     assert memory.total == sum(vars(memory).values())
 
 
+def test_shadows_are_memory_and_are_named():
+    kept = cost("drtp", replace(CHIP, learning=Learning(shadow=True)))
+    assert kept.memory.shadows == (N_W + 8 + 6 + 5) * 32
+    assert kept.memory.total == cost("drtp").memory.total + kept.memory.shadows
+    assert (kept.hardware, cost("drtp").hardware) == ("chip+shadow", "chip")
+    frozen = cost("shallow", replace(CHIP, learning=Learning(shadow=True)))
+    assert frozen.memory.shadows == (6 * 5 + 5) * 32  # of what learns alone
+
+
 def test_memory_in_full_precision():
     memory = costs(plan_of("drtp"), Hardware()).memory
     assert memory.weights == N_W * 32

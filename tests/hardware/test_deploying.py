@@ -83,8 +83,8 @@ def test_weights_beyond_the_ends_have_a_unit_that_holds_them():
     params = {"layers.0.W": 40 * rng.uniform(-1, 1, (4, 3)), "layers.1.W": 0.01 * rng.uniform(-1, 1, (3, 2))}
     plan = nf.lower(net, nf.rules.DFA, params=params, precision="float64")
     stored = nf.hardware.constrain(plan, nf.Spiking(), nf.hardware.load_profile("int4"), seed=0, given=params)
-    grid = stored.constraint.weights[0]
+    grid = stored.on_chip.weights[0]
     assert np.abs(stored.params["layers.0.W"] - params["layers.0.W"]).max() <= grid.step / 2
     assert grid.high / 2 < params["layers.0.W"].max() or grid.origin / 2 > params["layers.0.W"].min()
     usual = nf.hardware.constrain(nf.lower(net, nf.rules.DFA), nf.Spiking(), nf.hardware.load_profile("int4"), seed=0)
-    assert stored.constraint.weights[1] == usual.constraint.weights[1]
+    assert stored.on_chip.weights[1] == usual.on_chip.weights[1]

@@ -326,6 +326,6 @@ def test_a_reset_at_the_end_of_the_membrane():
         return Spiking(neuron=Neuron("lif", reset="zero", v_reset=v_reset))
 
     for inside in (-127 / 8, -127.4 / 8):
-        assert constrain(plan, spiking(inside), hardware).constraint.neurons[0].v_reset == -127 / 8
+        assert constrain(plan, spiking(inside), hardware).on_chip.neurons[0].v_reset == -127 / 8
     with pytest.raises(InputError, match=r"'layers\.0' has v_reset -16, but membranes of 'chip' go from -15\.875 to"):
         constrain(plan, spiking(-16.0), hardware)

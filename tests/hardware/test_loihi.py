@@ -330,9 +330,7 @@ def test_a_network_under_the_profile_has_the_integers_of_the_chip(name):
     case, current_steps, steps = described(made, plan.params, drawn_events(made, 5), 5)
     for key, value in parameters_of(made, 0).items():
         assert np.array_equal(plan.params[key], value)  # a level stays
-    for k, (own, group, neuron) in enumerate(
-        zip(plan.constraint.neurons, case["groups"], made["neurons"], strict=True)
-    ):
+    for k, (own, group, neuron) in enumerate(zip(plan.on_chip.neurons, case["groups"], made["neurons"], strict=True)):
         assert (own.step, own.current_step) == (steps[k], current_steps[k])
         assert own.gain * own.current_step == own.step
         assert own.end == END * own.step
@@ -412,7 +410,7 @@ def test_a_threshold_beyond_the_exponents_of_the_profile_is_refused():
     for v_threshold, fits in ((8 - 2**-14, True), (8.0, False)):
         network = made(replace(SLOW, v_threshold=v_threshold), CUBA)
         if fits:
-            own = put_under_the_profile(network).constraint.neurons[0]
+            own = put_under_the_profile(network).on_chip.neurons[0]
             assert own.threshold == v_threshold
             assert own.threshold / own.step == 64 * (2**17 - 1)
         else:

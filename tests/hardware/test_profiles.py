@@ -68,7 +68,7 @@ def test_excitatory_synapses_of_loihi_never_fall_below_zero():
     chip = replace(chip, weights=replace(chip.weights, lowest=0, highest=255, step=1))
     network, spiking = nf.Network.dense((6, 5, 3)), nf.Spiking(neuron=nf.Neuron("cuba_lif", reset="zero"))
     plan = constrain(nf.lower(network, DFA, 0), spiking, chip, seed=0)
-    steps = [grid.step for grid in plan.constraint.weights]
+    steps = [grid.step for grid in plan.on_chip.weights]
     initial = [(plan.params[f"layers.{n}.W"] / step).copy() for n, step in enumerate(steps)]
     engine = new_engine("spiking", plan, spiking, batch_size=1, seed=0)
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ def steps(rule, hardware, seed=1, batch=4):
     order = np.arange(len(x))
     for b in range(len(x) // batch):
         before = {key: np.array(value) for key, value in engine.params.items()}
-        free = RateEngine(replace(plan, params=before, constraint=None), batch_size=batch, seed=seed, threads=1)
+        free = RateEngine(replace(plan, params=before, on_chip=None), batch_size=batch, seed=seed, threads=1)
         free.train(x, y, order, b, b + 1, RATES)
         engine.train(x, y, order, b, b + 1, RATES)
         yield plan, before, free.params, {key: np.array(value) for key, value in engine.params.items()}
@@ -40,7 +40,7 @@ def steps(rule, hardware, seed=1, batch=4):
 
 def keys(plan):
     for layer in range(plan.n_layers):
-        grid = plan.constraint.weights[layer]
+        grid = plan.on_chip.weights[layer]
         yield f"layers.{layer}.W", grid
         yield f"layers.{layer}.b", replace(grid, low=grid.origin)
 

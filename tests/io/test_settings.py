@@ -7,7 +7,7 @@ from neurofa.io.checkpoint import load_checkpoint
 from neurofa.io.config import load_model
 from neurofa.io.data import Data
 from neurofa.io.descriptions import read_texts
-from neurofa.io.settings import load_changed, settings_out_of_reach
+from neurofa.io.settings import load_changed, require_said_once, settings_out_of_reach
 from neurofa.rules import BP, DRTP
 from neurofa.run import train
 from neurofa.spec import Init, InputError, Optimiser, Schedule
@@ -110,6 +110,13 @@ def test_a_setting_that_cannot_be_meant_is_refused_in_one_line(setting, how, par
         changed(path, setting, **how)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["training.epochs=3", "rules.drtp.training.epochs=3", "training={epochs=3}"])
+def test_a_setting_and_an_option_are_not_both_heard(setting):
+    with pytest.raises(InputError, match="--epochs say the same; leave one of them out"):
+        require_said_once([setting], "--epochs", "training.epochs", "spiking.training.epochs")
+    require_said_once([setting, "training.batch_size=4"], "--data", "data.name")
 
 
 def test_rules_that_a_setting_does_not_reach_are_named(path):

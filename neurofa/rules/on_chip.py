@@ -94,7 +94,7 @@ class Integers:
 
 
 @dataclass(frozen=True)
-class Constraint:
+class OnChip:
     """A network on a chip.
 
     Parameters
