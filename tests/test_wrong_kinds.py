@@ -51,7 +51,9 @@ WRONG = {
     "monotone weights in words": (
         lambda: nf.lower(MONOTONE, nf.rules.MDFA, params={"layers.1.W": "abc"}), "layers.1.W is not an array of numbers"
     ),
-    "no monotone weights": (lambda: nf.lower(MONOTONE, nf.rules.MDFA, params={"layers.1.W": []}), "layers.1.W has shape"),
+    "no monotone weights": (
+        lambda: nf.lower(MONOTONE, nf.rules.MDFA, params={"layers.1.W": []}), "layers.1.W has shape"
+    ),
     "truths as targets": (lambda: nf.Network.dense((4, 3), targets=(False, True)), "network targets is"),
     "truths as a scale": (lambda: nf.DataSpec(scale=(False, True)), "data scale is"),
     "truths as activities": (lambda: nf.Spiking(target_activity=(False, True)), "spiking target_activity is"),
