@@ -61,7 +61,7 @@ def test_a_comparison_and_a_file_of_results_have_theirs(left, tmp_path, what):
 def test_a_regression_that_is_read_back_has_losses(left):
     history = nf.load_run(left / "regression").history
     assert history.attrs["task"] == "regression"
-    words = [ax.get_title() + ax.get_xlabel() for ax in compare_figure(one_run(history, "bp")).axes]
+    words = [ax.get_ylabel() + ax.get_xlabel() for ax in compare_figure(one_run(history, "bp")).axes]
     assert any("loss" in word for word in words)
     assert not any("%" in word for word in words)
     ax = final_errors(plt.figure().add_subplot(), {"bp": one_run(history, "bp").squeeze("rule").squeeze("mode")})
