@@ -25,6 +25,7 @@ from neurofa.rules import (
 )  # fmt: skip
 from neurofa.spec import Feedback, Init, InputError, Layer, Network, Perturbation, Rule
 from neurofa.spec.network import INITS
+from neurofa.spec.seeds import streams
 
 FAN_IN, FAN_OUT, SHAPE = 30, 50, (400, 500)
 HE, XAVIER = 6 / FAN_IN, 6 / (FAN_IN + FAN_OUT)
@@ -254,3 +255,46 @@ def test_nonsense_is_refused_in_one_line(case):
         describe()
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("init", "reach"),
+    [
+        (Init("normal", std=0.3), 0.9),
+        (Init("abs_normal", std=0.4), 1.2),
+        ("xavier_normal", 3 * (2 / 30) ** 0.5),
+        ("he_normal", 3 * (2 / 20) ** 0.5),
+        ("he_uniform", (6 / 20) ** 0.5),
+        (Init("uniform", low=-0.7, high=0.2), 0.7),
+        ("zeros", 20**-0.5),
+    ],
+)
+def test_levels_reach_a_bound_or_three_standard_deviations(init, reach):
+    plan = lower(Network(20, (Layer(10, "tanh", init=init),), "mse"), BP)
+    assert plan.projections[0].reach == pytest.approx(reach)
+
+
+@pytest.mark.parametrize("magnitude", ["fixed_random", "batchwise_random"])
+def test_magnitudes_of_sign_feedback_are_those_of_its_initialiser(magnitude):
+    rule = Rule("error", "sequential", Feedback("sign_transpose", magnitude=magnitude))
+    network = Network(100, (Layer(200, feedback_init="he_uniform"), Layer(40, "sigmoid")))
+    B = np.abs(lower(network, rule, 1, precision="float64").params["layers.0.B"])
+    bound = (6 / 200) ** 0.5  # of the layer that it feeds: the source's would be 0.39
+    assert 0.95 * bound < B.max() <= bound
+    assert B.mean() == pytest.approx(bound / 2, rel=0.05)
+
+
+STREAMS = (
+    "weights", "feedback", "shuffle", "dropout", "noise", "subset", "label_noise", "augment", "synthetic", "encoder",
+    "rounding",
+)  # fmt: skip
+
+
+def test_streams_of_a_seed_stay_what_they_are():
+    """Published rows and checkpoints depend on their order."""
+    children = np.random.SeedSequence(7).spawn(len(STREAMS))
+    for name, child in zip(STREAMS, children, strict=True):
+        assert getattr(streams(7), name).random() == np.random.default_rng(child).random(), name
+    W = lower(Network.dense((3, 2)), BP, 7, precision="float64").params["layers.0.W"]
+    bound = 3**-0.5
+    np.testing.assert_allclose(W, np.random.default_rng(children[0]).uniform(-bound, bound, (3, 2)), rtol=1e-15)

@@ -1,7 +1,10 @@
 """Optimisers and schedules against the published formulas, on a linear regression whose gradient is written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from naive_training import Optimiser as OracleOptimiser
 from support import assert_same
 
 import neurofa as nf
@@ -100,6 +103,21 @@ def test_steps_follow_the_published_formula(kind, decay):
     assert_same(run.params, expected, 1e-12)
     without = descended(LINEAR, lambda epoch: (RATES[kind],), FORMULAS[kind], 0.3 - decay)
     assert max(np.abs(without[key] - expected[key]).max() for key in expected) > 1e-3  # W and b alike decay
+
+
+@pytest.mark.parametrize("kind", ["adam", "rmsprop"])
+def test_each_layer_has_its_own_epsilon(kind):
+    epsilons = EPSILON, 30 * EPSILON
+    several = replace(options(kind), epsilon=epsilons)
+    run, params = trained(DEEP, several, RATES[kind]), start(DEEP)
+    own = {
+        key: OracleOptimiser(replace(several, epsilon=epsilons[int(key.split(".")[1])]), value.shape)
+        for key, value in params.items()
+    }
+    for _ in range(EPOCHS):
+        found = gradients(params)
+        params = {key: own[key].step(value, found[key], RATES[kind]) for key, value in params.items()}
+    assert_same(run.params, params, 1e-11, keys=params)
 
 
 def test_nesterov_takes_the_gradient_where_the_momentum_leads():

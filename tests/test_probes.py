@@ -8,8 +8,9 @@ from running import ADAM, SIZES, with_validation
 from support import data_for, network_for, protocol
 
 import neurofa as nf
+from neurofa.analysis import angle_deg
 from neurofa.io.results import read_results, write_results
-from neurofa.rules import BP, FA, PRESETS, SHALLOW
+from neurofa.rules import BP, FA, PRESETS, SHALLOW, without_feedback
 
 # ---------------------------------------------------------------------------- probes
 
@@ -84,6 +85,33 @@ def test_angles_are_those_of_the_oracles_signals(name):
             u, v = (d / np.linalg.norm(d, axis=1, keepdims=True) for d in signals)
             angle = np.degrees(np.arccos(np.sum(u * v, axis=1))).mean()
             assert float(last[variable].sel(layer=layer)) == pytest.approx(angle, abs=1e-3), variable
+
+
+def test_the_angle_of_the_whole_update_is_that_of_all_layers():
+    network = network_for(FA, SIZES)
+    data = data_for(network)
+    run = nf.train(network, FA, data, seed=4, training=protocol(learning_rate=0.3))
+    found = [naive.updates(network, rule, run.params, data.x_train, data.y_train) for rule in (FA, BP)]
+    mine, theirs = (
+        np.concatenate([update[f"layers.{layer}.{name}"].ravel() for layer in range(3) for name in ("dW", "db")])
+        for update in found
+    )
+    angle = np.degrees(np.arccos(mine @ theirs / np.linalg.norm(mine) / np.linalg.norm(theirs)))
+    assert float(run.history.total_update_angle_deg[-1]) == pytest.approx(angle, abs=1e-4)
+
+
+def test_angles_of_a_spiking_run_are_those_of_its_updates_on_spikes():
+    network, rng = nf.Network.dense((6, 8, 5, 3), init="he_normal"), np.random.default_rng(0)
+    x, y = rng.random((24, 6)).astype(np.float32), rng.integers(3, size=24)
+    spiking = nf.Spiking(sample_ms=20.0, error_threshold=0.25, training=nf.Training(1, 1, 0.01, "sgd"))
+    run = nf.train(network, FA, nf.Data(x, y, x[:5], y[:5], n_outputs=3), "spiking", 2, spiking=spiking)
+    last, pairs = run.history.isel(probe=-1), ((FA, run.params), (BP, without_feedback(run.params)))
+    on_spikes = [nf.updates(network, rule, params, x, y, "spiking", spiking=spiking) for rule, params in pairs]
+    of_rates = [nf.updates(network, rule, params, x, y) for rule, params in pairs]
+    for layer in (0, 1):
+        angle, other = (angle_deg(*(update[f"layers.{layer}.M"] for update in both)) for both in (on_spikes, of_rates))
+        assert float(last.alignment_deg.sel(layer=layer)) == pytest.approx(angle, abs=1e-4)
+        assert abs(other - angle) > 0.1  # otherwise this shows nothing
 
 
 @pytest.mark.parametrize(("name", "layers"), [("fa", (0, 1)), ("dfa", (1,)), ("sdfa", ()), ("drtp", ())])

@@ -28,6 +28,7 @@ RESUMED = {
     "float32": (BP, {}, {**ADAM, "precision": "float32"}),
     "rmsprop": (BP, {}, {**ADAM, "optimiser": "rmsprop"}),
     "momentum": (FA, {}, {**ADAM, "optimiser": "momentum"}),
+    "nesterov": (FA, {}, {**ADAM, "optimiser": "nesterov"}),
     "np_fa": (replace(NP_FA, perturbation=Perturbation(0.05, learning_rate=0.1)), {}, ADAM),
     "ridge": (RIDGE, {}, ADAM),
     "node_perturbation": (NODE_PERTURBATION, {}, ADAM),

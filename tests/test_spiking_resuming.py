@@ -59,8 +59,13 @@ def test_two_epochs_and_two_more_are_four(name, tmp_path):
 def test_early_stopping_takes_the_best_epoch():
     spiking = spiking_with()
     spiking = replace(spiking, training=replace(spiking.training, epochs=30, early_stopping=2))
-    run = nf.train(
-        nf.Network.dense((6, 5, 3), init="he_normal"), PRESETS["sign_fa"], data(), "spiking", spiking=spiking
-    )
+    network, rule = nf.Network.dense((6, 5, 3), init="he_normal"), PRESETS["sign_fa"]
+    run = nf.train(network, rule, data(), "spiking", spiking=spiking)
     errors = run.history["validation_error"].values
-    assert len(errors) == int(errors.argmin()) + 3 or len(errors) == 30
+    best = int(errors.argmin())
+    assert len(errors) == best + 3 < 30
+    short = replace(spiking.training, epochs=best + 1, early_stopping=None)
+    until_then = nf.train(network, rule, data(), "spiking", spiking=replace(spiking, training=short))
+    for key, value in until_then.params.items():
+        np.testing.assert_array_equal(run.params[key], value)
+    assert run.test_error == float(run.history.test_error[best])

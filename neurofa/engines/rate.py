@@ -200,10 +200,11 @@ class RateEngine:
         return views
 
     def _arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs, labels and values as the kernels take them; copies only what has another precision."""
+        """Inputs, labels and values as the kernels take them; copies what has another precision."""
         x = np.ascontiguousarray(x, self.plan.dtype)
         if self.net.classification:
-            return x, np.ascontiguousarray(y, np.int64), np.zeros((0, 1), self.plan.dtype)
+            # labels that can only be read are of another type for Numba, which would compile everything anew for them
+            return x, np.require(y, np.int64, ("C", "W")), np.zeros((0, 1), self.plan.dtype)
         return x, np.zeros(0, np.int64), np.ascontiguousarray(y, self.plan.dtype)
 
     def set_rates(self, rates: tuple[float, ...]) -> None:

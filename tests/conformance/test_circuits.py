@@ -6,8 +6,11 @@ from circuit_problems import bursts, circuits, pairs, piece_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_circuit import simulate_circuit
+from naive_levels import mix, uniform
+from scipy import sparse
 
 import neurofa as nf
+from neurofa.spec.seeds import streams
 
 
 def currents_of(population, n_ticks, rng):
@@ -166,3 +169,27 @@ def test_the_weights_that_were_given_are_never_written_to():
     simulation.run(2.0, {"in": ([0], [0])})
     assert simulation.weights["in->n"].tolist() == [[0.4]]
     assert W.tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_synapses_of_a_circuit_pass_spikes_by_chance(kind):
+    """Each synapse by its own draw, but for those of a neuron that sends to all."""
+    rng = np.random.default_rng(0)
+    W = rng.integers(1, 9, (20, 30)) / 8 * (rng.random((20, 30)) < 0.5)
+    certain = np.full((20, 30), 0.125)
+    weights = sparse.csr_array(W) if kind == "csr" else W
+    populations = nf.Population("in", 20), nf.Population("n", 30, nf.Neuron("if", v_threshold=1e9))
+    connections = nf.Connection("in", "n", certain, name="all", sends_all=True), nf.Connection("in", "n", weights)
+    simulation = nf.Simulation(nf.Circuit(populations, connections, transmission=0.6), "float64", seed=3)
+    events = {"in": (np.repeat(np.arange(10), 20), np.tile(np.arange(20), 10))}
+    out = simulation.run(10.0, events, nf.Record("v", "n"))
+    key, v, told = mix(int(streams(3).rounding.integers(2**63)) + 1), np.zeros(30), []
+    for t in range(10):
+        for i in range(20):
+            v = v + certain[i]
+            first = certain.size + (int(weights.indptr[i]) if kind == "csr" else 30 * i)
+            for place, j in enumerate(np.flatnonzero(W[i]) if kind == "csr" else range(30)):
+                v[j] += W[i, j] * (uniform(key, 0, t, first, place) < 0.6)
+        told.append(v.copy())
+    np.testing.assert_array_equal(out.traces["v", "n"].values, told)
+    assert simulation.synops["forward"] == 10 * (certain.size + (weights.nnz if kind == "csr" else W.size))

@@ -71,7 +71,8 @@ def test_training_loss_is_taken_before_each_update(batch_size):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("rule", [BP, DFA, NP_FA], ids=lambda rule: rule.name)
-def test_every_number_of_threads(rule, threads):
+def test_every_number_of_threads(rule, threads, monkeypatch):
+    monkeypatch.setattr("neurofa.engines.rate.BLOCK", 1000)  # rows of these layers then need several blocks
     network = network_for(rule, (203, 131, 67, 10))
     data = data_for(network, 127)
     training = protocol(epochs=1, batch_size=60, optimiser="momentum")

@@ -133,12 +133,25 @@ def test_every_depth(rule, sizes):
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 @pytest.mark.parametrize("rule", [BP, DRTP], ids=lambda rule: rule.name)
-def test_a_network_that_an_engine_may_split_into_blocks(rule, kind):
+def test_a_network_that_an_engine_may_split_into_blocks(rule, kind, monkeypatch):
+    monkeypatch.setattr("neurofa.engines.rate.BLOCK", 1000)  # rows of these layers then need several blocks
     network = network_for(rule, (203, 131, 67, 10))
     data = data_for(network, 127)
     training = protocol(epochs=2, batch_size=60, learning_rate=RATES[kind] / 10, optimiser=kind)
     run, expected, _ = both(network, rule, training, data=data)
     assert_same(run.params, expected, 1e-9, absolute=1e-11)
+
+
+def test_each_epoch_has_an_order_of_its_own_from_the_seeds_stream():
+    network = network_for(BP, (6, 7, 5, 3))
+    data, shuffle = data_for(network), np.random.default_rng(np.random.SeedSequence(4).spawn(11)[2])
+    run = nf.train(network, BP, data, seed=4, training=protocol(shuffle=True))
+    params = lower(network, BP, 4, precision="float64").params
+    for _ in range(protocol().epochs):
+        order = shuffle.permutation(len(data.x_train))
+        x, y = data.x_train[order], data.y_train[order]
+        params = naive_training.train(network, protocol(), BP, params, x, y, epochs=1)  # without memory of the last one
+    assert_same(run.params, params, 1e-9, absolute=1e-11)
 
 
 @pytest.mark.parametrize(("output", "loss"), [("sigmoid", "bce"), ("tanh", "mse"), ("identity", "exponential")])

@@ -229,6 +229,23 @@ def test_a_recorder_changes_nothing_of_what_is_learned():
     assert (a[0] != a[-1]).any()
 
 
+def test_what_follows_a_presentation_follows_it_when_watched():
+    """Homeostasis, weight decay after 100 presentations, and feedback that is computed anew."""
+    rule, (x, y), ticks, shown = RULES["pseudo_bp"], batch(102), 8, 101
+    network = network_for(rule, SIZES)
+    training = nf.Training(batch_size=1, learning_rate=0.01, optimiser=nf.Optimiser("sgd", weight_decay=0.5))
+    spiking = spiking_for(
+        sample_ms=ticks, neuron=nf.Neuron("lif"), error_threshold=0.5, training=training,
+        homeostasis=nf.Homeostasis(20.0, 1e-3, 2.0),
+    )  # fmt: skip
+    keys = ("layers.0.W", "layers.0.b", "layers.1.W")
+    out = nf.observe(network, rule, None, x, y, spiking=spiking, record=[nf.Record("weights", k) for k in keys], seed=2)
+    engine = SpikingEngine(lower(network, rule, 2), spiking, optimiser=training.optimiser, seed=2, threads=1)
+    engine.train(x, y, np.arange(102), 0, shown, training.rates(3))
+    for key in keys:  # nothing has changed yet in the first tick of the next presentation
+        np.testing.assert_array_equal(out.traces["weights", key].values[shown * ticks], engine.params[key].ravel())
+
+
 @pytest.mark.parametrize("update", ["spike", "error"])
 @pytest.mark.parametrize("name", ["fa", "adafa", "sign_fa", "dfa", "sdfa", "drtp", "mdfa", "bp", "matching", "shallow"])
 def test_what_is_watched_is_training(name, update):

@@ -77,6 +77,20 @@ def test_an_update_in_rate_mode_is_that_of_the_stored_weights():
         np.testing.assert_array_equal(got[key], wanted[key])
 
 
+def test_an_update_in_spiking_mode_is_that_of_the_stored_weights():
+    net, rng = nf.Network.dense((4, 3, 2)), np.random.default_rng(0)
+    params = nf.lower(net, nf.rules.DFA, precision="float64").params
+    x, y = rng.random((5, 4)), np.array([0, 1, 1, 0, 1])
+    chip, spiking = nf.Hardware("weights", weights=nf.spec.Levels(-8, 7)), nf.Spiking(sample_ms=20.0, error_threshold=0.25)
+    plan = nf.hardware.constrain(nf.rules.freeze(net, nf.rules.DFA, params), spiking, chip)
+    stored = nf.updates(net, nf.rules.DFA, params, x, y, "spiking", spiking=spiking, hardware=chip)
+    wanted = nf.updates(net, nf.rules.DFA, plan.params, x, y, "spiking", spiking=spiking)
+    free = nf.updates(net, nf.rules.DFA, params, x, y, "spiking", spiking=spiking)
+    for key in wanted:
+        np.testing.assert_array_equal(stored[key], wanted[key])
+    assert any((stored[key] != free[key]).any() for key in stored)
+
+
 def test_weights_beyond_the_ends_have_a_unit_that_holds_them():
     net = nf.Network.dense((4, 3, 2))
     rng = np.random.default_rng(0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from naive_levels import uniform
 
 import neurofa as nf
 from neurofa.engines.rate import RateEngine
@@ -78,13 +79,33 @@ def test_stochastic_changes_lie_on_levels_and_are_unbiased():
     assert errors.std() > 0.1
 
 
-def test_a_shadow_keeps_what_rounding_would_lose():
+def test_stochastic_changes_are_drawn_as_documented():
+    """By the number of the update, and the place of a weight in the vector of all (docs/hardware.md)."""
+    moved = 0
+    for m, (plan, before, free, after) in enumerate(steps(nf.rules.DFA, chip("stochastic", lowest=-128, highest=127))):
+        first = 0
+        for key, grid in keys(plan):
+            rows, wide = np.atleast_2d(before[key]).shape
+            xi = [[uniform(plan.on_chip.key, m, 0, first + i * wide, j) for j in range(wide)] for i in range(rows)]
+            change = np.floor((free[key] - before[key]) / grid.step + np.reshape(xi, before[key].shape))
+            wanted = np.clip(before[key] + grid.step * change, grid.low, grid.high)
+            np.testing.assert_allclose(after[key], wanted, atol=1e-12, err_msg=key)
+            first += before[key].size
+            moved += np.count_nonzero(change)
+    assert moved > 20
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic", "truncate"])
+def test_a_shadow_keeps_what_rounding_would_lose(rounding):
+    """It is stored at the nearest level where changes are rounded by chance."""
     shadow = None
-    for plan, before, free, after in steps(nf.rules.DFA, chip("nearest", shadow=True)):
+    for plan, before, free, after in steps(nf.rules.DFA, chip(rounding, shadow=True)):
         shadow = dict(before) if shadow is None else shadow
         for key, grid in keys(plan):
             shadow[key] = np.clip(shadow[key] + (free[key] - before[key]), grid.low, grid.high)
-            np.testing.assert_allclose(after[key], grid.rounded(shadow[key]), atol=1e-12, err_msg=key)
+            truncated = grid.step * np.trunc(shadow[key] / grid.step)
+            wanted = truncated if rounding == "truncate" else grid.rounded(shadow[key])
+            np.testing.assert_allclose(after[key], wanted, atol=1e-12, err_msg=key)
 
 
 def test_feedback_follows_the_stored_weights():

@@ -21,3 +21,10 @@ def test_cross_entropy_of_a_softmax(gap, precision):
     """It is log(1 + exp(gap)), also where the class has a probability that its precision cannot hold."""
     expected = np.logaddexp(0.0, gap)
     np.testing.assert_allclose(losses(gap, precision), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_cross_entropy_of_more_outputs_than_a_product_holds():
+    """Each of them multiplies by 2, and 2^1024 is no number of double precision."""
+    net = nf.Network(1, (nf.Layer(1200, "sigmoid", init="zeros", bias=False),), "bce")
+    found = nf.evaluate(net, nf.rules.BP, {"layers.0.W": np.zeros((1, 1200))}, np.ones((3, 1)), np.array([0, 5, 9]))
+    assert found.loss == pytest.approx(np.log(2), rel=1e-6)
