@@ -81,7 +81,10 @@ def test_an_update_in_spiking_mode_is_that_of_the_stored_weights():
     net, rng = nf.Network.dense((4, 3, 2)), np.random.default_rng(0)
     params = nf.lower(net, nf.rules.DFA, precision="float64").params
     x, y = rng.random((5, 4)), np.array([0, 1, 1, 0, 1])
-    chip, spiking = nf.Hardware("weights", weights=nf.spec.Levels(-8, 7)), nf.Spiking(sample_ms=20.0, error_threshold=0.25)
+    chip, spiking = (
+        nf.Hardware("weights", weights=nf.spec.Levels(-8, 7)),
+        nf.Spiking(sample_ms=20.0, error_threshold=0.25),
+    )
     plan = nf.hardware.constrain(nf.rules.freeze(net, nf.rules.DFA, params), spiking, chip)
     stored = nf.updates(net, nf.rules.DFA, params, x, y, "spiking", spiking=spiking, hardware=chip)
     wanted = nf.updates(net, nf.rules.DFA, plan.params, x, y, "spiking", spiking=spiking)
