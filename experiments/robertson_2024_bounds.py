@@ -1,4 +1,4 @@
-"""Robertson et al. 2024, proposition 5.3 and lemma 5.4: alignment never falls below 1/sqrt(n) during learning.
+"""Robertson & Koyejo 2024, proposition 5.3 and lemma 5.4: alignment never falls below 1/sqrt(n) during learning.
 
 Protocol: bias-free leaky ReLU networks with two hidden layers of 50 learn 1,000 images of MNIST, 20 % of their labels
 wrong, by plain gradient descent on batches of 100. Proposition 5.3: ten classes, cross-entropy, sign-FA with entries

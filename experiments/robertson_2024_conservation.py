@@ -1,4 +1,4 @@
-"""Robertson et al. 2024, Table 3 and Figures 2 to 4: conserved potential, alignment and overfitting on noisy MNIST.
+"""Robertson & Koyejo 2024, Table 3 and Figures 2 to 4: conserved potential, alignment and overfitting on noisy MNIST.
 
 Protocol: 784-m-10, leaky ReLU, cross-entropy; 4,000 images of MNIST a seed, 20 % of their labels wrong; 6,000 epochs of
 the full batch, learning rate 0.05 and a tenth of it every 1,000, momentum 0.05; the test set is clean. The potential is

@@ -1,4 +1,4 @@
-"""Robertson et al. 2024, theorem 5.1 and proposition 5.7: alignment dominance, and the loss that it bounds.
+"""Robertson & Koyejo 2024, theorem 5.1 and proposition 5.7: alignment dominance, and the loss that it bounds.
 
 Protocol: 50-20-1, leaky ReLU (slope c' = 0.1), no biases, exponential loss, 20 samples; gradient flow by small steps of
 the full batch (0.005, for a time of 30; all chosen here). Data: orthogonally separable (a common direction and noise;

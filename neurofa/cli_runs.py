@@ -43,7 +43,10 @@ def train(
     seed: Seed = 0,
     data: DataName = None,
     settings: Settings = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint, history and figures.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for checkpoint, history and figures; neurofa-runs/MODEL-RULE-SEED unless given."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
     overwrite: Overwrite = False,
     threads: Threads = None,
@@ -84,7 +87,9 @@ def train(
     checkpoint = folder / CHECKPOINT
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
     if as_hardware(hardware, mode) and mode == "rate":
-        typer.echo("in rate mode hardware acts on weights and feedback alone; --mode spiking has the rest", err=True)
+        typer.echo(
+            "in rate mode hardware acts by weights, feedback and limits alone; --mode spiking has the rest", err=True
+        )
     loaded = load_data(described.data, seed=seed)
     try:
         with reporting(1, _opening(folder, out)) as reporter:
@@ -182,7 +187,9 @@ def compare(
     seeds: Annotated[str, typer.Option(help="How many, from 0; or the seeds themselves, as in 3,7,9 (or 7,).")] = "3",
     epochs: Epochs = None,
     settings: Settings = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for results, table and figure.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results, table and figure; a new neurofa-compare unless given.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in --out, or the newest comparison here.")] = False,
     overwrite: Overwrite = False,
 ) -> None:

@@ -68,8 +68,9 @@ class Population:
     post
         Post factor of its plastic synapses.
     drive
-        Added to the input in every tick: one value, or one for each neuron. What the equation
-        tau_m dv/dt = v_leak - v + r I has as a constant current I is a `drive` of I (1 - exp(-dt / tau_m)) here.
+        Added to the input in every tick: one value, or one for each neuron. In a ``lif`` neuron, what the equation
+        tau_m dv/dt = v_leak - v + r I has as a constant current I is a `drive` of I (1 - exp(-dt / tau_m)). In
+        ``cuba_lif`` it enters the synaptic current (docs/usage.md has the factor).
     v_init
         Initial membrane: one value, or one for each neuron; `v_leak` if None.
     integers

@@ -102,7 +102,8 @@ class Costs:
         Whether feedback needs W, or its changes, at a place other than the synapses: the weight transport problem.
     update_locked_bits
         Of the memory, what hidden layers must keep until the error is known: the update locking problem. 0 for a
-        modulator that follows from the label, such as DRTP's, and where synapses change at presynaptic spikes.
+        modulator that follows from the label, such as DRTP's, and where synapses change at presynaptic spikes (node
+        perturbation, which waits for the loss, excepted).
     estimates
         Energy of a sample by kind of operation; empty if operations were not counted.
     """

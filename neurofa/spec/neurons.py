@@ -29,7 +29,9 @@ class Neuron:
     tau_syn_ms
         Synaptic time constant, of ``cuba_lif``.
     r
-        Membrane resistance: what a unit of input does to the membrane.
+        Gain: what a unit of input adds to the membrane in its tick (``if``, ``lif``). Of NIR's resistance R it is R dt
+        in ``if`` and R (1 - exp(-dt / tau_m)) in ``lif``. In ``cuba_lif`` it is R itself, of a current in the unit of
+        the weights.
     v_leak, v_threshold, v_reset
         Where the membrane decays to, where it spikes, and where ``reset = "zero"`` puts it.
     reset

@@ -47,14 +47,14 @@ class Spiking:
     hidden_error_threshold
         The same of the error neurons of hidden layers (sequential routes), in units of the modulator.
     tau_mod_ms
-        Decay of a modulator; may be infinite.
+        Decay of a modulator with ``update = "spike"``, and without effect with ``"error"``; may be infinite.
     learning_starts_ms
         When errors and modulators begin in a presentation.
     update
         ``spike`` (synapses change at presynaptic events, by the modulator) or ``error`` (at error events, by a
         presynaptic trace).
     tau_pre_ms
-        Decay of the presynaptic trace; may be infinite.
+        Decay of the presynaptic trace, which ``update = "error"`` and ``loss_change`` have; may be infinite.
     reset_state
         Whether each presentation starts from rest.
     baseline, baseline_rate

@@ -54,7 +54,7 @@ def for_layers(what: str, value: float | tuple[float, ...], n_layers: int) -> tu
 
 @dataclass(frozen=True)
 class Optimiser:
-    """An optimiser with PyTorch's conventions and defaults.
+    """An optimiser with PyTorch's formulas; the defaults are PyTorch's too, but for the momentum, which is 0 there.
 
     Parameters
     ----------
