@@ -106,7 +106,16 @@ def levels_off(angles: list[dict], quantity: str) -> bool:
 
 
 def draw(rows: list[dict], paper: dict):
-    return synthetic.draw(rows, {"train": "training error (%)", "test": "test error (%)"}, log=True)
+    from neurofa.plot import rule_lines
+
+    figure = synthetic.draw(rows, {"train": "training error (%)", "test": "test error (%)"}, log=True)
+    mark = {"marker": "D", "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.8, "linestyle": ""}
+    for ax, part in zip(figure.axes, ("train", "test"), strict=False):
+        for rule, value in paper[part].items():
+            ax.plot(EPOCHS["full"], value, color=rule_lines([rule])[rule]["color"], clip_on=False, zorder=4, **mark)
+    figure.axes[1].plot([], [], color="#555555", label="paper, at the end", **mark)
+    figure.axes[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
 
 
 if __name__ == "__main__":

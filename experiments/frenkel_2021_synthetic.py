@@ -83,13 +83,17 @@ def largest_angle(rows: list[dict], rules: tuple[str, ...] = ANGLED, measure: st
 
 def draw(rows: list[dict], curves: dict[str, str], log: bool):
     """Four panels: two curves above, the angles of the two hidden layers below."""
+    from neurofa.plot.curves import log_ticks
+
     figure, axes = panels(2, 2, width=6.8, height=4.6)
     for ax, letter, (quantity, label) in zip(axes, "AB", curves.items(), strict=False):
         mean_curves(ax, where(rows, quantity=quantity), "rule", log=log, legend=False)
         ax.set(title=letter, xlabel="epochs", ylabel=label)
+        if log:
+            log_ticks(ax)
     axes[1].legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.02, 0.5))
     for ax, letter, layer in zip(axes[2:], "CD", (1, 2), strict=True):
         mean_curves(ax, where(rows, quantity=f"angle_{layer}"), "rule", legend=False)
         ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
-        ax.set(title=letter, xlabel="epochs", ylabel=f"angle to bp, hidden layer {layer} (°)", ylim=(0, 100))
+        ax.set(title=letter, xlabel="epochs", ylabel=f"angle of δz to BP, hidden layer {layer} (°)", ylim=(0, 100))
     return figure

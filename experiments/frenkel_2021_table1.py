@@ -16,7 +16,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_of, panels, run_script, scatter_of_verdicts, trained, where
+from neurofa.experiments import compare, differences_of_verdicts, finding, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 2, "full": 10}
 PROTOCOL = {
@@ -96,19 +96,24 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     from neurofa.plot import rule_lines
+    from neurofa.plot.common import NAMES
 
-    figure, (ax,) = panels(width=3.5, height=3.3)
+    figure, (ax,) = panels(width=5.2, height=2.9)
     names = dict.fromkeys(rule for rules in paper["test_error"].values() for rule in rules)
+    found = [verdict for verdict in verdicts(rows, paper) if verdict]
     for rule, look in rule_lines(names).items():
-        shown = [verdict for verdict in verdicts(rows, paper) if verdict and f", {rule}:" in verdict.item]
-        scatter_of_verdicts(ax, shown, "test error (%)", color=look["color"])
-        ax.plot([], [], "o", markersize=3, color=look["color"], label=rule)
-    ax.set(xscale="log", yscale="log", xlim=(1.2, 13), ylim=(1.2, 13))
-    ax.set(xticks=(1.5, 2, 3, 5, 8, 12), yticks=(1.5, 2, 3, 5, 8, 12))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
-    ax.legend()
+        mine = [verdict for verdict in found if f", {rule}:" in verdict.item]
+        for marker, dropped in (("o", False), ("^", True)):
+            shown = [verdict for verdict in mine if ("dropout" in verdict.item) == dropped]
+            differences_of_verdicts(ax, shown, "test error (%)", color=look["color"], marker=marker)
+        ax.plot([], [], "s", markersize=4, color=look["color"], label=NAMES.get(rule, rule))
+    for marker, words in (("o", "without dropout"), ("^", "with dropout")):
+        ax.plot([], [], marker, markersize=3.5, color="#777777", label=words)
+    ax.plot([], [], color="#E4E4E4", linewidth=3, label="allowed")
+    ax.set(xscale="log", xlim=(1.35, 13), xticks=(1.5, 2, 3, 5, 8, 12))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 

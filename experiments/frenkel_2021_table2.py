@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
-from neurofa.experiments import compare, finding, mean_of, panels, run_script, scatter_of_verdicts, trained, where
+from neurofa.experiments import compare, differences_of_verdicts, finding, mean_of, panels, run_script, trained, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 10}
 PROTOCOL = {
@@ -136,21 +136,24 @@ def findings(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     from neurofa.plot import rule_lines
+    from neurofa.plot.common import NAMES
 
-    figure, (ax,) = panels(width=3.5, height=3.3)
+    figure, (ax,) = panels(width=5.2, height=2.9)
+    marks = {"": ("o", "neither"), "flip": ("s", "with flips"), "dropout": ("^", "with dropout")}
     for rule, look in rule_lines(RULE_ORDER).items():
         mine = where(rows, rule=rule)
-        shown = [
-            compare("", where(mine, network=network), "test_error_percent", *rules[rule])
-            for network, rules in paper["test_error"].items() if where(mine, network=network)
-        ]  # fmt: skip
-        if shown:
-            scatter_of_verdicts(ax, shown, "test error (%)", color=look["color"])
-            ax.plot([], [], "o", markersize=3, color=look["color"], label=rule)
-    ends = [row["test_error_percent"] for row in rows] + [44.0, 62.0]
-    limits = min(ends) - 1, max(ends) + 1
-    ax.set(xlim=limits, ylim=limits)
-    ax.legend(loc="lower right")
+        for network, rules in paper["test_error"].items():
+            kind = next((kind for kind in marks if kind and kind in network), "")
+            number = compare("", where(mine, network=network), "test_error_percent", *rules[rule],
+                             paper["tolerance_points"])  # fmt: skip
+            differences_of_verdicts(
+                ax, [number] if number else [], "test error (%)", color=look["color"], marker=marks[kind][0]
+            )
+        ax.plot([], [], "s", markersize=4, color=look["color"], label=NAMES.get(rule, rule))
+    for marker, words in marks.values():
+        ax.plot([], [], marker, markersize=3.5, color="#777777", label=words)
+    ax.plot([], [], color="#E4E4E4", linewidth=3, label="allowed")
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 

@@ -162,16 +162,22 @@ def growing(rows: list[dict]) -> bool:
 
 
 def draw(rows: list[dict], paper: dict):
+    from matplotlib.ticker import NullLocator
+
     deepest = where(rows, hidden_layers=3, loss="bce")
     single = where(deepest, setting="one sample")
     looks = {k: {"color": color} for k, color in zip((1, 2, 3), ("#56B4E9", "#0072B2", "#000000"), strict=True)}
     names = {"s_W": "lemma: scalar of weights", "s_y": "lemma: scalar of activities", "s_k": "theorem: scalar $s_k$",
              "inner_product": "inner product of signals"}  # fmt: skip
     figure, axes = panels(3, 2, width=7.2, height=4.4)
+    figure.suptitle("64-50-50-50-10, binary cross-entropy", fontsize="medium")
+    for ax, letter in zip(axes, "ABCDEF", strict=True):
+        ax.set_title(letter)
     for ax, (quantity, label) in zip(axes, names.items(), strict=False):
         shown = [row for row in where(single, quantity=quantity) if row["value"] > 0]
         mean_curves(ax, shown, "layer", lines=looks, log=True, legend=quantity == "s_W")
         ax.set(xlabel="updates on one sample", ylabel=label)
+        ax.yaxis.set_minor_locator(NullLocator())
     axes[0].legend(title="hidden layer", loc="lower right")
     for ax, setting in zip(axes[4:], (SMALL, LARGE), strict=True):
         mean_curves(ax, where(deepest, setting=setting, quantity="angle"), "layer", lines=looks, legend=False)

@@ -8,7 +8,11 @@ from neurofa.experiments import mean_curves, mean_of, trained, where
 MEASURED = ("quantity", "x", "value")
 NOISE = (0.0001, 0.001, 0.01, 0.1)
 COLOURS = ("#E69F00", "#009E73", "#D55E00", "#CC79A7")
-LOOKS = {noise_std: {"color": color} for noise_std, color in zip(NOISE, COLOURS, strict=True)}
+# of equal curves the last hides the others, unless it is thinner
+LOOKS = {
+    noise_std: {"color": color, "linewidth": width}
+    for noise_std, color, width in zip(NOISE, COLOURS, (2.6, 1.9, 1.2, 0.7), strict=True)
+}
 LAYERS = (2, 1)  # hidden layers, counted as in the paper: the first is drawn dashed
 POINTS = 40
 MEASURES = {

@@ -117,9 +117,13 @@ def draw(rows: list[dict], paper: dict):
     test = where(rows, quantity="test_error")
     mean_curves(axes[3], where(test, rule="np_fa"), "noise_std", lines=shared.LOOKS, log=True, legend=False)
     mean_curves(axes[3], [row for row in test if row["rule"] in rest], "rule", lines=rest, log=True, legend=False)
+    mark = {"marker": "D", "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.8, "linestyle": ""}
+    for rule, noise_std, value in paper["code"]["test_error_percent"]:
+        color = (rest.get(rule) or shared.LOOKS[noise_std])["color"]
+        axes[3].plot(EPOCHS["full"], value, color=color, clip_on=False, zorder=4, **mark)
     axes[3].set(ylabel="test error (%)")
     shared.over_epochs(axes[3], log=True)
-    shared.legend_of(axes[3], shared.LOOKS | rest, "noise, or rule")
+    shared.legend_of(axes[3], shared.LOOKS | rest | {"authors' code": {"color": "#555555"} | mark}, "noise, or rule")
     for ax, letter in zip(axes, "ABCD", strict=False):
         ax.set_title(letter, loc="left")
     axes[0].set_title("dashed: first hidden layer", loc="right", fontsize="small")

@@ -189,6 +189,7 @@ def draw(rows: list[dict], paper: dict):
     import numpy as np
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
     from neurofa.plot import styled
 
@@ -197,33 +198,41 @@ def draw(rows: list[dict], paper: dict):
     with styled():
         figure = Figure(figsize=(7.2, 4.9))
         grid = figure.add_gridspec(3, 1, height_ratios=(1.7, 1.2, 0.62))
-        top, latent, output = (part.subgridspec(1, n) for part, n in zip(grid, (3, len(there), len(there) + 1),
+        top, latent, output = (part.subgridspec(1, n) for part, n in zip(grid, (3, len(there) + 1, len(there) + 1),
                                                                          strict=True))  # fmt: skip
         losses, names = figure.add_subplot(top[0, :2]), figure.add_subplot(top[0, 2])
-        latent, output = ([figure.add_subplot(part) for part in parts] for parts in (latent, output))
+        (key, *latent), output = ([figure.add_subplot(part) for part in parts] for parts in (latent, output))
     for quantity, style in (("train_loss", (0, (3.5, 1.4))), ("test_loss", "-")):
         looks = {m: {"color": COLOURS[m], "linestyle": style} for m in there}
-        mean_curves(losses, where(rows, quantity=quantity), "method", lines=looks, legend=False)
-    losses.set(xlabel="epochs", ylabel="loss", ylim=(15, 40))
+        band = "range" if quantity == "test_loss" else "none"
+        mean_curves(losses, where(rows, quantity=quantity), "method", lines=looks, legend=False, band=band)
+    mark = {"marker": "D", "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.8, "linestyle": ""}
+    for method, (value, *_) in paper["code"]["lowest_test_loss"].items():
+        if method in there:
+            losses.plot(EPOCHS["default"], value, color=COLOURS[method], clip_on=False, zorder=4, **mark)
+    losses.set(xlabel="epochs", ylabel="loss", ylim=(15, 34))
     losses.set_title("A   loss (dashed: training, solid: test)", loc="left")
     lines = [names.plot([], [], color=COLOURS[m])[0] for m in there]
-    first = names.legend(lines, [TITLES[m] for m in there], loc="upper left")
-    dots = [names.plot([], [], "o", markersize=3, color=colour)[0] for colour in digits]
-    names.legend(dots, list("0123456789"), loc="lower left", ncols=5, title="B: digit", columnspacing=0.6,
-                 handletextpad=0.1)  # fmt: skip
-    names.add_artist(first)
+    lines += names.plot([], [], color="#555555", **mark)
+    names.legend(lines, [*(TITLES[m] for m in there), "authors' code: lowest in 533 epochs"], loc="upper left")
+    dots = [key.plot([], [], "o", markersize=3, color=colour)[0] for colour in digits]
+    key.legend(dots, list("0123456789"), loc="center left", ncols=2, title="digit", columnspacing=0.6,
+               handletextpad=0.1)  # fmt: skip
+    key.set_title("B   latent space", loc="left", fontsize=6.5)
     for method, above, below in zip(there, latent, output[1:], strict=True):
         for row in where(rows, method=method, quantity="latent", seed=0):
             points = np.array(str(row["value"]).split(), float).reshape(-1, 2)
             above.scatter(*points.T, s=2, color=digits[row["x"]], linewidths=0)
+            edge = [withStroke(linewidth=1.2, foreground="white")]
+            above.text(*np.median(points, axis=0), str(row["x"]), fontsize=6, ha="center", va="center",
+                       path_effects=edge)  # fmt: skip
         above.set(xticks=[], yticks=[])
         above.set_title(TITLES[method], fontsize=6.5)
         below.imshow(mosaic(where(rows, method=method, quantity="output", seed=0)), cmap="gray")
-    latent[0].set_ylabel("B   latent space")
     output[0].imshow(mosaic(where(rows, quantity="input", seed=0)), cmap="gray")
     output[0].set_title("C   input", loc="left", fontsize=6.5)
     output[1].set_title("outputs, in the same order", loc="left", fontsize=6.5)
-    for ax in (names, *output):
+    for ax in (names, key, *output):
         ax.axis("off")
     return figure
 

@@ -99,7 +99,7 @@ def draw(rows: list[dict], paper: dict):
                     ax.plot(at, paper[part][activation][rule][0], "_", markersize=9, color="#CC79A7")
         ax.set_xticks(range(len(shown)), [name.replace("_", "-").replace("relu", "ReLU") for name in shown])
         ax.set(ylim=(50, 101), title={"train": "training images", "test": "test images"}[part])
-    axes[0].set_ylabel("accuracy (%), two classes")
+    axes[0].set_ylabel("accuracy (%), two classes (chance: 50)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 

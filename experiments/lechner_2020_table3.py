@@ -69,11 +69,16 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 
 def draw(rows: list[dict], paper: dict):
+    import numpy as np
+
     figure, axes = panels(2, width=6.4, height=2.6)
     rows, counts = shared.chosen(rows), sorted({row["classes"] for row in rows})
     for ax, part in zip(axes, ("train", "test"), strict=True):
         mean_curves(ax, rows, "rule", x="classes", y=f"{part}_accuracy_percent", legend=part == "train")
-        ax.plot(counts, [100 / n for n in counts], color="#777777", linewidth=0.6, linestyle=":", label="chance")
+        for line in ax.lines:
+            line.set(marker="o", markersize=3)
+        between = np.geomspace(counts[0], counts[-1], 50)
+        ax.plot(between, 100 / between, color="#777777", linewidth=0.6, linestyle=":", label="chance")
         ax.set(xlabel="classes", ylim=(0, 102), title={"train": "training images", "test": "test images"}[part])
         ax.set(xscale="log")
         ax.set_xticks(counts, [str(n) for n in counts])

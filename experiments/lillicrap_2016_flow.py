@@ -106,6 +106,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     figure, (left, right) = panels(2, width=6.0, height=3.3)
+    left.get_gridspec().set_width_ratios((1, 1.6))
     left.set(xlim=(-0.25, 2.25), ylim=(-1.2, 1.9), xticks=[], yticks=[])
     left.spines[:].set_visible(False)
     left.grid(False)
@@ -146,6 +147,7 @@ def draw(rows: list[dict], paper: dict):
         half = next(i for i in range(1, len(xs)) if np.hypot(xs[i] - xs[0], ys[i] - ys[0]) >= 0.45 * np.hypot(
             xs[-1] - xs[0], ys[-1] - ys[0]))  # fmt: skip
         right.annotate("", points[half], points[half - 1], arrowprops={"arrowstyle": "-|>", "color": look["color"]})
+    right.plot([], [], "s", color="#DDDDDD", markersize=7, label="starts that end at W < 0")
     right.set(xlabel="A", ylabel="W", xlim=(-RANGE, RANGE), ylim=(-RANGE, RANGE), aspect="equal")
     right.grid(False)
     right.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)

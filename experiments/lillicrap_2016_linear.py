@@ -85,10 +85,14 @@ def samples_to(curves: list[dict], error: float) -> list[dict]:
 
 
 def draw(rows: list[dict], paper: dict):
+    from neurofa.plot.common import LINES
+
     figure, (left, right) = panels(2, width=6.4)
-    mean_curves(left, where(rows, quantity="nse"), "rule", log=True)
+    rows = [row | {"rule": {"node_perturbation": "reinforcement"}.get(row["rule"], row["rule"])} for row in rows]
+    looks = LINES | {"reinforcement": LINES["node_perturbation"]}
+    mean_curves(left, where(rows, quantity="nse"), "rule", log=True, lines=looks)
     left.set(xlabel="training samples", ylabel="normalised squared error", ylim=(1e-8, 2))
-    mean_curves(right, where(rows, quantity="angle"), "rule")
+    mean_curves(right, where(rows, quantity="angle"), "rule", lines=looks)
     right.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
     right.set(xlabel="training samples", ylabel="angle to backpropagation (°)", ylim=(0, 100))
     return figure

@@ -68,13 +68,15 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 
 def draw(rows: list[dict], paper: dict):
-    figure, (left, right) = panels(2, width=6.4)
+    figure, (left, *angles) = panels(3, width=7.2)
     mean_curves(left, where(rows, quantity="nse"), "momentum", lines=LOOKS, log=True)
     left.set(xlabel="epochs", ylabel="normalised squared error")
     left.legend(title="momentum")
-    mean_curves(right, where(rows, quantity="angle_0"), "momentum", lines=LOOKS, legend=False)
-    right.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
-    right.set(xlabel="epochs", ylabel="angle, first hidden layer (°)", ylim=(0, 110))
+    for layer, ax in enumerate(angles):
+        mean_curves(ax, where(rows, quantity=f"angle_{layer}"), "momentum", lines=LOOKS, legend=False)
+        ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
+        ax.set(xlabel="epochs", title=f"hidden layer {layer + 1}", ylim=(0, 110))
+    angles[0].set_ylabel("angle to backpropagation (°)")
     return figure
 
 

@@ -209,13 +209,14 @@ def draw(rows: list[dict], paper: dict):
     figure, axes = panels(2, 2, width=6.6, height=4.6)
     blue, red, black = {"color": "#0072B2"}, {"color": "#D55E00"}, {"color": "#000000"}
     lines(axes[0], {"nse": ("error (NSE)", black), "V": ("V", blue), "s": ("tr(AA')", red)}, log=True)
-    axes[0].set(title="Note 11: weights from 0", xlabel="time (1 / learning rate)")
+    axes[0].set(title="Note 11: weights from 0", xlabel="time (1 / learning rate)", ylabel="error (NSE), V, tr(AA')")
     dashed = {"linestyle": (0, (3, 1.4))}
     lines(axes[1], {"zero: to pseudobackprop": ("to W+e and to W'e, from 0", black),
                     "random: to pseudobackprop": ("to W+e, from random weights", blue | dashed),
                     "random: to backpropagation": ("to W'e, from random weights", black | dashed)})  # fmt: skip
     axes[1].axhline(90, color="#777777", linewidth=0.6, linestyle="--")
-    axes[1].set(title="Note 14: one sample", xlabel="updates", ylabel="angle of Be (°)", ylim=(-5, 200))
+    axes[1].set(title="Note 14: one sample", xlabel="updates", ylabel="angle of Be (°)", ylim=(-5, 185))
+    axes[1].set_yticks((0, 45, 90, 135, 180))
     mean_curves(axes[2], [row for row in rows if row["quantity"] in ("pseudo_bp", "bp", "fa")], "quantity")
     axes[2].set(title="Note 15: learning by pseudobackprop", xlabel="epochs", ylabel="error (NSE)")
     lines(axes[3], {"remainder": ("", blue)}, log=True, legend=False)

@@ -94,17 +94,19 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     omegas = sorted({row["omega"] for row in rows})
-    shades = np.linspace(0, 0.9, len(omegas))  # from blue to red, as in the paper
-    looks = {omega: {"color": (shade, 0.25, 0.9 - shade)} for omega, shade in zip(omegas, shades, strict=True)}
+    from matplotlib import colormaps
+
+    shades = np.linspace(0, 0.9, len(omegas))  # from dark blue to yellow
+    looks = {omega: {"color": colormaps["plasma"](shade)} for omega, shade in zip(omegas, shades, strict=True)}
     figure, axes = panels(3, width=7.2)
     for ax, name in zip(axes, MEASURED[1:4], strict=True):
-        mean_curves(ax, rows, "omega", x="samples", y=name, lines=looks, log=name == "nse", legend=False)
+        mean_curves(ax, rows, "omega", x="samples", y=name, lines=looks, log=name == "nse", legend=False, band="none")
         ax.set(xlabel="training samples")
     axes[0].set(ylabel="normalised squared error", ylim=(1e-7, 2))
     for ax, label in zip(axes[1:], ("backpropagation", "pseudobackprop"), strict=True):
         ax.axhline(90, color="#777777", linewidth=0.6, linestyle="--")
         ax.set(ylabel=f"angle to {label} (°)", ylim=(0, 110))
-    axes[0].legend(loc="lower left", title="initial\nweights in ±", fontsize=6)
+    axes[0].legend(loc="lower left", title="initial\nweights in ±", labelspacing=0.15)
     return figure
 
 

@@ -7,7 +7,7 @@ learning variants discussed in the main text" and describes none: which they are
 hidden layer's rate of reinforcement (0.01, by training loss) are chosen here. Smooth fields are told from noise by the
 correlation of weights from pixels side by side in the 20 x 20 pixels of the middle. No finding is made of the fields
 before learning and of those of shallow learning, which does not change them: weights that are drawn independently are
-noise. The pictures are drawn from weights stored in 51 levels; in brackets is the weight that is white. Quick has
+noise. The pictures are drawn from weights stored in 51 levels, on one scale of grey. Quick has
 shallow learning and feedback alignment, 3 epochs of 10,000 images.
 """
 
@@ -126,14 +126,17 @@ def draw(rows: list[dict], paper: dict):
     states += [(RULES[rule], where(rows, rule=rule), "before" if rule == "shallow" else "after") for rule in RULES]
     states = [(title, mine, state) for title, mine, state in states if mine]
     columns = 2 if len(states) <= 4 else 3
-    figure, axes = panels(columns, rows=2, width=2.5 * columns, height=5.4)
+    figure, axes = panels(columns, rows=2, width=2.4 * columns, height=5.2)
+    limit = max(fields(mine, state)[1] for _, mine, state in states)  # one scale of grey, so that they can be compared
     for ax, (title, mine, state) in zip(axes, states, strict=False):
-        W, limit = fields(mine, state)
+        W, _ = fields(mine, state)
         receptive_fields(ax, W, (SIDE, SIDE), range(UNITS), limit=limit, numbers=False, color_bar=False)
         ax.images[0].set_cmap("gray")  # as in the paper: white is strong positive
-        ax.set_title(f"{title} (±{limit:.2g})", fontsize="small")
+        ax.set_title(title, fontsize="small")
     for ax in axes[len(states) :]:
         ax.set_axis_off()
+    last = axes[len(states)] if len(states) < len(axes) else axes[: len(states)]
+    figure.colorbar(axes[0].images[0], ax=last, orientation="horizontal", label="weight", shrink=0.8)
     return figure
 
 

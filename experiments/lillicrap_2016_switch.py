@@ -209,7 +209,7 @@ def draw(rows: list[dict], paper: dict):
         xlabel="updates by feedback alignment", ylabel="loss / loss in the minimum", title="from a minimum, 5-4-3"
     )
     mine = [row | {"line": row["quantity"][10:]} for row in rows if row["quantity"].startswith("asymmetry ")]
-    mean_curves(right, [row | {"value": max(row["value"], 1e-12)} for row in mine], "line", log=True)
+    mean_curves(right, [row | {"value": max(row["value"], 1e-13)} for row in mine], "line", log=True)
     right.set(xlabel="updates", ylabel="asymmetry of the derivative", title="1-1-1", ylim=(1e-13, 10))
     return figure
 

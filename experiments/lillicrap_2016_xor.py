@@ -117,7 +117,11 @@ def draw(rows: list[dict], paper: dict):
     figure, axes = panels(3, width=7.2, height=2.5)
     for ax, network in zip(axes, ("2_2_1", "2_25_1"), strict=False):
         mean_curves(ax, where(solving(rows), network=network, quantity="mse"), "rule", log=True)
-        ax.set(title=f"{network.replace('_', '-')}, runs that solve it", xlabel="epochs", ylabel="mean squared error")
+        mine = {rule: where(rows, network=network, rule=rule) for rule in ("fa", "bp")}
+        counts = [len({r["seed"] for r in solving(found)}) for found in mine.values()]
+        ax.set(xlabel="epochs", ylabel="mean squared error")
+        ax.set_title(f"{network.replace('_', '-')}: {counts[0]} runs of FA, {counts[1]} of BP that solve it",
+                     fontsize="x-small")  # fmt: skip
     first = where(rows, network="2_25_1", rule="fa", seed=0)
     for state, color in (("before", "#777777"), ("after", "#0072B2")):
         pairs = where(first, quantity=f"weight_{state}")

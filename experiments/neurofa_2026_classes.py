@@ -98,18 +98,22 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 def draw(rows: list[dict], paper: dict):
     figure, (left, right) = panels(2, width=7.2, height=2.8)
-    mean_curves(left, rows, "rule", x="outputs", y="test_error_percent", log=True, legend=False)
-    left.set(ylabel="test error (%)")
     base = {(row["outputs"], row["seed"]): row["test_error_percent"] for row in where(rows, rule="bp")}
-    ratios = [row | {"value": row["test_error_percent"] / max(base[row["outputs"], row["seed"]], 0.01)}
+    ratios = [row | {"ratio": row["test_error_percent"] / max(base[row["outputs"], row["seed"]], 0.01)}
               for row in rows if (row["outputs"], row["seed"]) in base]  # fmt: skip
-    mean_curves(right, ratios, "rule", x="outputs", log=True, legend=False)
-    right.set(ylabel="error / that of bp")
-    for ax, ticks in ((left, (0.5, 1, 2, 5, 10, 20, 50)), (right, (0.5, 1, 2, 5, 10, 50))):
+    for ax, mine, y, band in ((left, rows, "test_error_percent", "none"), (right, ratios, "ratio", "range")):
+        how = {"x": "outputs", "y": y, "log": True, "legend": False, "band": band}
+        mean_curves(ax, [row for row in mine if row["outputs"] > 1], "rule", **how)
+        lines, names = ax.get_legend_handles_labels()
+        mean_curves(ax, where(mine, outputs=1), "rule", **how)  # of two classes as well, so no step before 2 outputs
+        if ax is left:
+            figure.legend(lines, names, loc="outside upper center", ncols=7)
+    left.set(ylabel="test error (%)")
+    right.set(ylabel="error / that of BP")
+    for ax, ticks in ((left, (0.5, 1, 2, 5, 10, 20, 50)), (right, (0.5, 1, 2, 5, 10, 20, 50, 100, 200))):
         ax.set(xlabel="output neurons (1: two classes)", xticks=sorted({row["outputs"] for row in rows}))
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.yaxis.set_minor_formatter("")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=7)
     return figure
 
 

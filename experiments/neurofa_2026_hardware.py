@@ -218,6 +218,10 @@ def draw(rows: list[dict], paper: dict):
     for ax, (rounding, found) in zip(axes, drawn.items(), strict=False):
         plot.accuracy_by_bits(ax, found, full, legend=ax is axes[0])
         ax.text(0.98, 0.05, f"rounding: {rounding}", transform=ax.transAxes, ha="right", fontsize=7.5)
+    if drawn and (loihi := errors("dfa", CHIP)):  # whose weights have 8 bits and are rounded by chance
+        at = len(BITS) - 1 + 0.14, sum(loihi) / len(loihi)
+        axes[-1].plot(*at, "*", markersize=6, color="#D55E00", markeredgecolor="#000000", markeredgewidth=0.4, zorder=4)
+        axes[-1].annotate("dfa on Loihi", at, (6, -12), textcoords="offset points", fontsize=6.5, ha="right")
     for ax in axes[1:]:
         ax.set_ylabel("")
         ax.tick_params(labelleft=False)

@@ -146,39 +146,47 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 def draw(rows: list[dict], paper: dict):
     from neurofa.plot.curves import log_ticks
 
-    data = [name for name in ("digits", "mnist") if where(rows, data=name)]
-    figure, axes = panels(len(data) + 1, width=2.4 * (len(data) + 1), height=2.9)
-    names = axes.pop()
-    for ax, name in zip(axes, data, strict=True):
+    kinds = {"rate mode, N": ("--", "o"), "spikes, N": ("-", "o"), "spikes, ms a sample": (":", "s"),
+             "spikes, input rate": (":", "^")}  # fmt: skip
+    shown = [("digits", "64-N-N-10, N", ("rate mode, N", "spikes, N")),
+             ("digits", "64-N-N-10, time and rate", ("spikes, ms a sample", "spikes, input rate")),
+             ("mnist", "MNIST, 784-N-10", tuple(kinds))]  # fmt: skip
+    shown = [panel for panel in shown if where(rows, data=panel[0])]
+    figure, axes = panels(len(shown), width=2.4 * len(shown), height=3.2)
+    for ax, letter, (data, title, drawn) in zip(axes, "ABC", shown, strict=False):
         for rule in RULES:
-            mine = where(points(where(rows, data=name)), rule=rule)
+            mine = where(points(where(rows, data=data)), rule=rule)
             dense, spiking = where(mine, mode="rate"), where(mine, mode="spiking")
             base = max((p["width"] for p in spiking if p["sample_ms"] != LENGTH_MS), default=WIDTH)
-            lines = [
-                (dense, "--", "o"),
-                (where(spiking, sample_ms=LENGTH_MS, max_rate_hz=RATE_HZ), "-", "o"),
-                (where(spiking, width=base, max_rate_hz=RATE_HZ), ":", "s"),
-                (where(spiking, width=base, sample_ms=LENGTH_MS), ":", "^"),
-            ]
-            for those, style, marker in lines:
-                ordered = sorted(those, key=lambda p: p["operations"])
+            lines = {
+                "rate mode, N": dense,
+                "spikes, N": where(spiking, sample_ms=LENGTH_MS, max_rate_hz=RATE_HZ),
+                "spikes, ms a sample": where(spiking, width=base, max_rate_hz=RATE_HZ),
+                "spikes, input rate": where(spiking, width=base, sample_ms=LENGTH_MS),
+            }
+            for kind in drawn:
+                style, marker = kinds[kind]
+                ordered = sorted(lines[kind], key=lambda p: p["operations"])
                 fill = "none" if style == "--" else COLOURS[rule]
                 look = {"linestyle": style, "marker": marker, "color": COLOURS[rule], "markerfacecolor": fill}
                 places = [p["operations"] / 1000 for p in ordered], [p["error"] for p in ordered]
                 ax.plot(*places, markersize=3, linewidth=0.8, **look)
-        ax.set(xscale="log", yscale="log", xlabel="operations a sample (thousands)", ylabel="test error (%)")
-        ax.set_title({"digits": "A   digits, 64-N-N-10", "mnist": "B   MNIST, 784-N-10"}[name], loc="left")
+        ax.set(xscale="log", yscale="log", xlabel="operations a sample (thousands)")
+        ax.set_title(f"{letter}   {title}", loc="left", fontsize="small")
         log_ticks(ax)
         log_ticks(ax, horizontal=True)
-    rules = [names.plot([], [], color=colour)[0] for colour in COLOURS.values()]
-    first = names.legend(rules, list(COLOURS), loc="upper left", title="rule")
-    kinds = {"rate mode, N": ("--", "o", "none"), "spikes, N": ("-", "o", "#777777"),
-             "spikes, ms a sample": (":", "s", "#777777"), "spikes, input rate": (":", "^", "#777777")}  # fmt: skip
-    shown = [names.plot([], [], linestyle=s, marker=m, markerfacecolor=f, color="#777777", markersize=3)[0]
-             for s, m, f in kinds.values()]  # fmt: skip
-    names.legend(shown, list(kinds), loc="lower left", title="mode, and what is changed", handlelength=3)
-    names.add_artist(first)
-    names.axis("off")
+    axes[0].set_ylabel("test error (%)")
+    if len(axes) > 1 and shown[1][0] == "digits":  # the same network, on the same scale
+        low, high = min(ax.get_ylim()[0] for ax in axes[:2]), max(ax.get_ylim()[1] for ax in axes[:2])
+        for ax in axes[:2]:
+            ax.set_ylim(low, high)
+    for colour, rule in zip(COLOURS.values(), COLOURS, strict=True):
+        axes[0].plot([], [], color=colour, label=rule)
+    for kind, (style, marker) in kinds.items():
+        fill = "none" if style == "--" else "#777777"
+        axes[0].plot([], [], linestyle=style, marker=marker, markerfacecolor=fill, color="#777777", markersize=3,
+                     label=kind)  # fmt: skip
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=3)
     return figure
 
 

@@ -60,7 +60,8 @@ def draw(model: "nf.Model", rule: "nf.Rule", run: "nf.Run", data: "nf.Data", fol
     figures["receptive_fields"], axes = canvas(7.2, 3.2, 2)
     for ax, values, title in ((axes[0], W, "after learning"), (axes[1], W - W_before, "what learning changed")):
         plot.receptive_fields(ax, values, data.image_shape, n=25, numbers=False)
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize=8, loc="left")
+    figures["receptive_fields"].axes[-1].set_ylabel("weight change (a.u.)")
     figures["alignment"], (ax,) = canvas(3.5, 2.4)
     plot.alignment_angles(ax, run.history)
     for name, figure in figures.items():

@@ -112,25 +112,31 @@ def verdicts(rows: list[dict], paper: dict) -> list:
 
 
 def draw(rows: list[dict], paper: dict):
-    figure, axes = panels(4, width=7.8, height=2.5)
+    figure, axes = panels(4, width=7.2, height=2.9)
     names = dict(zip(VECTOR.values(), ("#56B4E9", "#009E73", "#0072B2"), strict=True))
     vector = [row | {"rule": VECTOR[row["rule"]]} for row in where(rows, output="vector")]
     for ax, layer, n in ((axes[0], 1, WIDTH * WIDTH), (axes[1], 2, 10 * WIDTH)):
         ax.axhline(n ** paper["exponent"], color="#777777", linewidth=0.8, linestyle="--", label="1/√n")
         lines = {name: {"color": color} for name, color in names.items()}
         mean_curves(ax, where(vector, quantity=f"cosine_{layer}"), "rule", lines=lines, legend=layer == 2)
-        ax.set(title=f"ten outputs, layer {layer + 1}", xlabel="epochs", ylim=(-0.15, 1.05))
+        ax.set_title(f"ten outputs, layer {layer + 1}", fontsize="small")
+        ax.set(xlabel="epochs", ylim=(-0.15, 1.05))
     axes[0].set(ylabel="cosine of W and B")
-    lines = {norm: {"color": c} for norm, c in zip(NORMS, ("#0072B2", "#56B4E9", "#E69F00", "#D55E00"), strict=True)}
+    lines = {norm: {"color": c} for norm, c in zip(NORMS, ("#000000", "#777777", "#CC79A7", "#D55E00"), strict=True)}
     scalar = where(rows, output="scalar")
     for ax, quantity, floor in ((axes[2], "smallest_weight", 0), (axes[3], "cosine_2", WIDTH ** paper["exponent"])):
         mean_curves(ax, where(scalar, quantity=quantity), "norm", lines=lines, legend=ax is axes[3])
-        ax.axhline(floor, color="#777777", linewidth=0.8, linestyle="--")
-        ax.set(title="one output, FA", xlabel="epochs")
+        ax.axhline(floor, color="#0072B2", linewidth=0.8, linestyle="--", label="bound: 1/√n" if floor else "bound: 0")
+        ax.set_title("one output: weights" if ax is axes[2] else "one output: cosine", fontsize="small")
+        ax.set(xlabel="epochs")
     axes[2].set(ylabel="smallest output weight")
     axes[3].set(ylabel="cosine of w and b", ylim=(-0.15, 1.05))
-    axes[1].legend(fontsize=5.5, loc="center right", bbox_to_anchor=(1, 0.35))
-    axes[3].legend(title="incoming norm", fontsize=5.5, title_fontsize=6, loc="center right", bbox_to_anchor=(1, 0.5))
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    handles, labels = axes[3].get_legend_handles_labels()
+    labels = [label if "bound" in label else f"incoming norm {label}" for label in labels]
+    for ax in (axes[1], axes[3]):
+        ax.get_legend().remove()
+    figure.legend(handles, labels, loc="outside upper right", ncols=3)
     return figure
 
 

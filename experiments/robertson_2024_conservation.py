@@ -215,12 +215,13 @@ def draw(rows: list[dict], paper: dict):
     widths = sorted({row["width"] for row in rows})
     shades = mpl.colormaps["viridis_r"]
     looks = {m: {"color": shades(0.1 + 0.9 * n / max(1, len(widths) - 1))} for n, m in enumerate(widths)}
-    figure, axes = panels(4, rows=3, width=7.6, height=5.8)
+    figure, axes = panels(4, rows=3, width=7.2, height=5.8)
     for n, (rule, name) in enumerate(RULES.items()):
         potential, below, final = axes[n], axes[4 + n], axes[8 + n]
         mean_curves(potential, where(rows, quantity="potential", rule=rule), "width", lines=looks, legend=n == 0)
-        potential.axhline(1, color="#777777", linewidth=0.6, linestyle="--")
-        potential.set_title(name, color=COLORS[rule]["color"])
+        if rule != "bp":  # equation 2 is no law of backpropagation
+            potential.axhline(1, color="#777777", linewidth=0.6, linestyle="--")
+        potential.set_title(name if rule != "bp" else f"{name} (no law)", color=COLORS[rule]["color"])
         potential.set(xlabel="epochs")
         if rule != "bp":
             mean_curves(below, where(rows, quantity="cosine", rule=rule), "width", lines=looks, legend=False)
@@ -228,19 +229,24 @@ def draw(rows: list[dict], paper: dict):
         for label, quantity, look in LOSSES:
             ends = [row | {"loss": label} for row in where(rows, rule=rule, quantity=quantity)]
             mean_curves(final, ends, "loss", x="width", lines={label: look}, legend=n == 0)
+        for line in final.lines:
+            line.set(marker="s", markersize=2.5)
         final.set(xlabel="width", ylim=(0, 1.4))
     axes[0].set(ylabel="potential / its start")
-    axes[0].legend(title="width", fontsize=5, title_fontsize=6)
+    axes[0].legend(title="width", ncols=2)
     axes[4].set(ylabel="cosine of W and B")
     for m in (widths[0], widths[-1]):
         axes[6].axhline((10 * m) ** -0.5, linewidth=0.6, linestyle="--", **looks[m])
     axes[6].set(title="dashed: bound", ylim=(-0.25, 1.05))
     table = axes[7]
     mean_curves(table, where(rows, quantity="deviation"), "rule", x="width", lines=COLORS, log=True, legend=False)
+    for line in table.lines:
+        line.set(marker="s", markersize=2.5)
     for rule, values in paper["deviation"].items():
-        published = [value for value, _ in values]
-        table.plot(paper["widths"], published, "o", color=COLORS[rule]["color"], markersize=2.5, fillstyle="none")
-    table.set(xlabel="width", title="circles: Table 3", ylabel="mean deviation")
+        published, errors = zip(*values, strict=True)
+        table.errorbar(paper["widths"], published, yerr=errors, fmt="o", fillstyle="none", markersize=3,
+                       elinewidth=0.6, color=COLORS[rule]["color"])  # fmt: skip
+    table.set(xlabel="width", title="circles: Table 3, s.e.", ylabel="mean deviation")
     axes[8].set(ylabel="loss after learning")
     return figure
 

@@ -185,11 +185,10 @@ def draw(rows: list[dict], paper: dict):
         timed = [r | {"x": RATE * r["x"], "start": NAMES[r["start"]]} for r in where(rows, data=data)]
         mean_curves(loss, where(timed, quantity="loss"), "start", lines=lines, log=True, legend=False)
         runs = runs_of(rows, data, "fa")
-        if runs:
-            loss.plot(
-                runs[0]["time"], bound(runs[0], 2), color="#777777", linewidth=0.8, linestyle="--", label="bound, FA"
-            )
-        loss.set(title=words, xlabel="time", ylabel="exponential loss")
+        for n, run in enumerate(runs):
+            loss.plot(run["time"], bound(run, 2), color="#777777", linewidth=0.8, linestyle="--",
+                      label="_" if n else "bound, FA")  # fmt: skip
+        loss.set(title=words, xlabel="time (1 / learning rate)", ylabel="exponential loss")
         for start, color in colors.items():
             for run in runs_of(rows, data, start):
                 dominance.plot(run["time"][1:], (run["dot"] / run["loss"] ** 2)[1:], color=color, linewidth=0.9)
@@ -198,11 +197,11 @@ def draw(rows: list[dict], paper: dict):
             dominance.plot(run["time"][1:], least[1:], color="#777777", linewidth=0.8, linestyle="--")
         dominance.axhline(0, color="#777777", linewidth=0.5)
         dominance.set_yscale("symlog", linthresh=0.1)
-        dominance.set(xscale="log", xlabel="time", ylabel="⟨gradient, update⟩ / loss²")
+        dominance.set(xscale="log", xlabel="time (1 / learning rate)", ylabel="⟨gradient, update⟩ / loss²")
         dominance.set_title("dashed: c'²⟨w, b⟩" + ("γ" if data == "separable" else "ε") + " of FA")
         mean_curves(turn, where(timed, quantity="turn"), "start", lines=lines, legend=False)
-        turn.set(xlabel="time", ylabel="angle to the last weights (°)", ylim=(0, None))
-    axes[0].legend(fontsize=5.5)
+        turn.set(xlabel="time (1 / learning rate)", ylabel="angle to the last weights (°)", ylim=(0, None))
+    axes[0].legend()
     return figure
 
 

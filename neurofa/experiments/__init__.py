@@ -7,7 +7,7 @@ docs/experiments.md has the pattern.
 from .rows import mean_curves, mean_of, panels, thinned, where
 from .running import described_run, run_script, trained
 from .scripts import Script, bundled_scripts, load_script
-from .verdicts import Verdict, compare, finding, scatter_of_verdicts
+from .verdicts import Verdict, compare, differences_of_verdicts, finding
 
 __all__ = [
     "Script",
@@ -15,13 +15,13 @@ __all__ = [
     "bundled_scripts",
     "compare",
     "described_run",
+    "differences_of_verdicts",
     "finding",
     "load_script",
     "mean_curves",
     "mean_of",
     "panels",
     "run_script",
-    "scatter_of_verdicts",
     "thinned",
     "trained",
     "where",

@@ -22,6 +22,10 @@ WITHIN = (
     "sum of both squares), or by the tolerance that the script names where that is more; a script may name what is "
     "allowed in place of both."
 )
+DRAWN = (
+    "In the figure lines are means over seeds, on a logarithmic axis medians; bands reach from the smallest to the "
+    "largest seed. A line without a band has one seed, or is drawn without."
+)
 SUMMARY = (
     "| experiment | numbers within | findings that hold | protocol | compute |",
     "| --- | --- | --- | --- | --- |",
@@ -36,9 +40,12 @@ def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, 
     mode
         The mode, if it is known.
     """
+    seeds = sorted({int(row["seed"]) for row in rows})
     if not mode:
-        mode = "default" if not_run(rows, script.jobs("full", range(script.seeds("full")))) else "full"
-    mine = of_jobs(rows, script.jobs(mode, sorted({int(row["seed"]) for row in rows})))
+        partial = of_jobs(rows, script.jobs("default", seeds))  # none, if full has other jobs
+        incomplete = not_run(rows, script.jobs("full", range(script.seeds("full"))))
+        mode = "default" if partial and incomplete else "full"
+    mine = of_jobs(rows, script.jobs(mode, seeds))
     missing = len(not_run(mine, script.jobs(mode, range(script.seeds(mode)))))
     words = f"{script.module.PROTOCOL[mode]}; {len({row['seed'] for row in mine})} of {script.seeds('full')} seeds"
     return mode, mine, words + (f"; {missing} jobs of this protocol have not run yet" if missing else "")
@@ -46,10 +53,15 @@ def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, 
 
 def judged(script: Script, mine: Sequence[Row], mode: str) -> list[Verdict]:
     """The verdicts on rows of a mode; findings only if all jobs of at least one seed are there: they compare jobs."""
-    verdicts = [verdict for verdict in script.module.verdicts(mine, script.paper) if verdict is not None]
     seeds = sorted({int(row["seed"]) for row in mine})
     complete = any(not not_run(mine, script.jobs(mode, [seed])) for seed in seeds)
-    return [verdict for verdict in verdicts if complete or not verdict.is_finding]
+    try:
+        found = script.module.verdicts(mine, script.paper)
+    except (IndexError, KeyError, ValueError):  # a finding that compares with jobs that have not run
+        if complete:
+            raise
+        return []
+    return [verdict for verdict in found if verdict is not None and (complete or not verdict.is_finding)]
 
 
 def command_of(script: Script, mode: str) -> str:
@@ -90,6 +102,7 @@ def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], word
         f"Machine: {'; '.join(sorted({str(row['cpu']) for row in rows}))}, one thread a job, "
         f"{duration(compute_seconds(rows))} of compute. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
         f"neurofa {rows[0]['neurofa']}.", "", _body(script), "", WITHIN, "", *_table(verdicts), "", *own,
+        *([DRAWN, ""] if script.draws_curves else []),
         f"![{script.title}]({script.name}.png)", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -137,10 +137,11 @@ def mean_curves(
     lines: Mapping[Any, Mapping[str, Any]] | None = None,
     log: bool = False,
     legend: bool = True,
+    band: str = "range",
 ) -> "Axes":
-    """Draw `y` over `x`: the mean over seeds, a line for each value of `by`.
+    """Draw `y` over `x`: a line for each value of `by`, which is the mean over seeds, on a logarithmic axis the median.
 
-    The band is a standard deviation on either side; on a logarithmic axis it is from the smallest to the largest.
+    A mean of values that differ by orders of magnitude would be the largest one's.
 
     Parameters
     ----------
@@ -154,13 +155,18 @@ def mean_curves(
         Look of each line; those of the rules unless given.
     log, legend
         Whether the vertical axis is logarithmic; whether to draw a legend.
+    band
+        ``range``, from the smallest to the largest, or ``none``.
     """
     from matplotlib.ticker import MaxNLocator
 
     from ..plot import rule_lines, styled
-    from ..plot.common import draw_line
+    from ..plot.common import LINES, NAMES, draw_line
 
-    names = list(dict.fromkeys(row[by] for row in rows))
+    order = list(LINES)
+    names = sorted(  # rules as they are listed everywhere, all else as it comes
+        dict.fromkeys(row[by] for row in rows), key=lambda name: order.index(name) if name in LINES else len(order)
+    )
     looks: Mapping[Any, Mapping[str, Any]] = lines or rule_lines(names)
     with styled():
         for name in names:
@@ -168,10 +174,20 @@ def mean_curves(
             xs = sorted({row[x] for row in mine})
             curves = {seed: {r[x]: float(r[y]) for r in where(mine, seed=seed)} for seed in {r["seed"] for r in mine}}
             values = np.array([[curve.get(place, np.nan) for place in xs] for curve in curves.values()])
-            draw_line(ax, np.array(xs), values, band="range" if log else "sd", label=str(name), **looks[name])
-        ax.xaxis.set_major_locator(MaxNLocator(5))
+            centre = _median(values) if log else None
+            label = NAMES.get(name, str(name))
+            draw_line(ax, np.array(xs), values, band=band, label=label, centre=centre, **looks[name])
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         if log:
             ax.set_yscale("log")
         if legend and ax.get_legend_handles_labels()[1]:
             ax.legend()
     return ax
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Median over seeds, of those that have a value; nan where none has."""
+    there = np.isfinite(values).any(axis=0)
+    found = np.full(values.shape[1], np.nan)
+    found[there] = np.nanmedian(np.where(np.isfinite(values), values, np.nan)[:, there], axis=0)
+    return found

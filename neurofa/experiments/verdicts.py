@@ -148,16 +148,26 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
 
 
-def scatter_of_verdicts(ax: "Axes", verdicts: Sequence[Verdict], label: str, *, color: str = "#0072B2") -> "Axes":
-    """Draw our values over the published ones, with their standard deviations, and the diagonal."""
+def differences_of_verdicts(
+    ax: "Axes", verdicts: Sequence[Verdict], label: str, *, color: str = "#0072B2", marker: str = "o"
+) -> "Axes":
+    """Draw how far our values are from the published ones, over these: grey is allowed, open symbols are beyond.
+
+    Bars are both standard deviations together, where they are known.
+    """
     from ..plot import styled
 
-    shown = [v for v in verdicts if not v.is_finding]
     with styled():
-        for v in shown:
-            ends = [0.0 if isnan(deviation) else deviation for deviation in (v.paper_std, v.ours_std)]
-            ax.errorbar(v.paper, v.ours, xerr=ends[0], yerr=ends[1], fmt="o", markersize=3, color=color, linewidth=0.8)
-        ax.axline((1, 1), (2, 2), color="#777777", linewidth=0.6, zorder=1)
+        for v in verdicts:
+            if v.is_finding:
+                continue
+            spread = hypot(*(0.0 if isnan(deviation) else deviation for deviation in (v.paper_std, v.ours_std)))
+            ax.vlines(v.paper, -v.tolerance, v.tolerance, color="#E4E4E4", linewidth=3, zorder=0)
+            ax.errorbar(
+                v.paper, v.ours - v.paper, yerr=spread, fmt=marker, markersize=3.5, color=color, elinewidth=0.7,
+                markerfacecolor=color if v.within else "white",
+            )  # fmt: skip
+        ax.axhline(0, color="#777777", linewidth=0.6, zorder=1)
         ax.set_xlabel(f"paper: {label}")
-        ax.set_ylabel(f"ours: {label}")
+        ax.set_ylabel("ours - paper (points)")
     return ax

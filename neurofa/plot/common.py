@@ -44,6 +44,11 @@ LINES: dict[str, dict[str, Any]] = {
     "matching": {"color": SKY, "linestyle": DASHED},
     "node_perturbation": {"color": PURPLE, "linestyle": DASHED},
 }
+# Names in print; a rule without one here is called as in commands.
+NAMES = {
+    "bp": "BP", "fa": "FA", "dfa": "DFA", "drtp": "DRTP", "sdfa": "sDFA", "sign_fa": "sign-FA", "adafa": "adaFA",
+    "pseudo_bp": "pseudo-BP", "mdfa": "mDFA", "node_perturbation": "node perturbation",
+}  # fmt: skip
 # Rules of the user's own take the patterns that no preset has.
 SPARE = [
     {"color": color, "linestyle": pattern}
@@ -138,10 +143,19 @@ def mean_and_band(values: np.ndarray, band: str) -> tuple[np.ndarray, np.ndarray
 
 
 def draw_line(
-    ax: "Axes", x: np.ndarray, values: np.ndarray, *, band: str, label: str, opacity: float = 0.18, **line: Any
+    ax: "Axes",
+    x: np.ndarray,
+    values: np.ndarray,
+    *,
+    band: str,
+    label: str,
+    opacity: float = 0.18,
+    centre: np.ndarray | None = None,
+    **line: Any,
 ) -> bool:
-    """Draw the mean over seeds and its band; False if nothing is finite and nothing was drawn."""
+    """Draw the mean over seeds, or `centre`, and its band; False if nothing is finite and nothing was drawn."""
     mean, low, high = mean_and_band(values, band)
+    mean = mean if centre is None else centre
     shown = np.isfinite(mean)
     if not shown.any():
         return False

@@ -25,7 +25,7 @@ LABELS = {
     "current": "current (a.u.)",
     "weights": "weight (a.u.)",
 }
-STEPPED = ("modulator", "weights")  # they jump at events and have no shape of their own in between
+STEPPED = ("v", "modulator", "weights")  # what they are at the end of a tick stands until the next
 MOST_LINES = 8  # colours of the style
 SHOWN_UNITS = 3  # unless chosen
 DASHES = (0, (3, 1.5))
