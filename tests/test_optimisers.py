@@ -12,7 +12,6 @@ from neurofa.kernels import codes
 from neurofa.kernels.optimisers import descend
 from neurofa.rules import BP, MDFA, lower
 from neurofa.spec import Layer, Network, Optimiser, Schedule, Training
-from neurofa.spec.training import USES
 
 N, INPUTS, OUTPUTS = 6, 3, 2
 DRAWS = np.random.default_rng(7)
@@ -91,8 +90,7 @@ RATES = {"sgd": 0.2, "momentum": 0.1, "nesterov": 0.1, "adam": 0.05, "rmsprop": 
 
 
 def options(kind, decay=0.0):
-    values = {"momentum": MU, "beta1": BETA1, "beta2": BETA2, "alpha": ALPHA, "epsilon": EPSILON}
-    return Optimiser(kind, weight_decay=decay, **{name: values[name] for name in USES[kind]})
+    return Optimiser(kind, MU, BETA1, BETA2, ALPHA, EPSILON, decay)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])

@@ -9,7 +9,6 @@ from support import ACTIVATIONS, FITS, assert_same, away_from_kinks, batch_for, 
 
 from neurofa.rules import BP, FA, MATCHING, MDFA, NP_DFA, NP_FA, PSEUDO_BP, SDFA, SHALLOW, SIGN_FA, lower
 from neurofa.spec import Feedback, Layer, Network, Optimiser, Perturbation, Rule, Training
-from neurofa.spec.training import USES
 
 
 def problem_away_from_kinks(network, rule=BP, n_samples=5):
@@ -166,9 +165,7 @@ PYTORCH = {
 
 @pytest.mark.parametrize("kind", PYTORCH)
 def test_optimisers_follow_pytorch(kind):
-    values = {"momentum": 0.8, "beta1": 0.85, "beta2": 0.95, "alpha": 0.9}
-    own = {name: value for name, value in values.items() if name in USES[kind]}
-    options = Optimiser(kind, weight_decay=0.1, **own)
+    options = Optimiser(kind, momentum=0.8, beta1=0.85, beta2=0.95, alpha=0.9, weight_decay=0.1)
     optimiser, w = OracleOptimiser(options, (2,)), np.array([0.5, -0.3])
     for k in range(6):
         w = optimiser.step(w, np.array([np.cos(k), 0.2 * k - w[1]]), 0.05)

@@ -218,21 +218,6 @@ def test_lists_and_arrays_will_do_where_tuples_are_meant():
     assert Schedule("step", milestones=[1, 2]) == Schedule("step", milestones=(1, 2))
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: Optimiser("sgd", momentum=0.5), "momentum is 0.5, .* no effect .*, or choose momentum or nesterov"),
-        (lambda: Optimiser("rmsprop", beta2=0.9), "beta2 is 0.9, which has no effect .*, or choose adam"),
-        (lambda: Optimiser("momentum", epsilon=(1e-3, 1e-3)), "epsilon .* no effect .*choose adam or rmsprop"),
-        (lambda: nf.Neuron(v_reset=-0.2), "v_reset is -0.2, .* no effect under reset 'subtract'; use reset 'zero'"),
-    ],
-)  # fmt: skip
-def test_what_would_have_no_effect_is_refused(make, said):
-    with pytest.raises(nf.InputError, match=said) as caught:
-        make()
-    one_line(caught)
-
-
 def test_what_is_no_chip_is_refused_where_it_is_looked_at():
     plan = nf.lower(NET, nf.rules.DFA)
     for call in (

@@ -42,17 +42,6 @@ def require_fields(what: str, owner: Any, arrays: str = "") -> None:
         raise InputError(given + (f" ({arrays})" if arrays and hasattr(value, "shape") else ""))
 
 
-def require_in_use(what: str, owner: Any, unused: Iterable[str], under: str, remedy: str = "leave it out") -> None:
-    """Raise `InputError` if one of the `unused` fields of a dataclass has another value than its default.
-
-    It has no effect `under` another field's value.
-    """
-    defaults = {field.name: field.default for field in fields(owner)}
-    for name in unused:
-        value = getattr(owner, name)
-        require(value == defaults[name], f"{what} {name} is {value}, which has no effect under {under}; {remedy}")
-
-
 ASKED: dict[type, str] = {
     bool: "True or False", int: "a whole number", float: "a number", str: "a name", NoneType: "None"
 }  # fmt: skip

@@ -6,7 +6,7 @@ What each field does in a tick is set down in docs/spiking.md, which is normativ
 import math
 from dataclasses import dataclass
 
-from .errors import require, require_choice, require_fields, require_finite, require_in_use, require_positive
+from .errors import require, require_choice, require_fields, require_finite, require_positive
 from .rule import STRICT
 
 NEURONS = ("if", "lif", "cuba_lif")
@@ -78,8 +78,6 @@ class Neuron:
             self.reset != "subtract" or self.v_threshold > 0,
             f"neuron v_threshold is {self.v_threshold}; reset 'subtract' needs a positive one, or use reset 'zero'",
         )
-        if self.reset == "subtract":
-            require_in_use("neuron", self, ("v_reset",), "reset 'subtract'", "use reset 'zero', or leave it out")
 
     def refractory_ticks(self, dt_ms: float) -> int:
         """Ticks after a spike in which the neuron is silent: those that the refractory period reaches into.

@@ -6,27 +6,10 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import (
-    FINITE,
-    InputError,
-    as_tuple,
-    ascending_pair,
-    described,
-    require,
-    require_choice,
-    require_fields,
-    require_in_use,
-)
+from .errors import FINITE, InputError, as_tuple, ascending_pair, described, require, require_choice, require_fields
 from .rule import STRICT
 
-USES = {  # settings that not every optimiser has
-    "sgd": (),
-    "momentum": ("momentum",),
-    "nesterov": ("momentum",),
-    "adam": ("beta1", "beta2", "epsilon"),
-    "rmsprop": ("alpha", "epsilon"),
-}
-OPTIMISERS = tuple(USES)
+OPTIMISERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop")
 SCHEDULES = ("step", "plateau")
 PRECISIONS = ("float32", "float64")
 NORMALISATIONS = ("none", "zscore", "channel", "centred")
@@ -70,11 +53,6 @@ class Optimiser:
         Added to the root of the second moment: one for all layers, or one for each.
     weight_decay
         L2 penalty: weight_decay * W is added to the update's direction, biases included.
-
-    Raises
-    ------
-    InputError
-        For an unknown kind, a value out of range, and a setting that the kind does not have.
     """
 
     kind: str = "adam"
@@ -97,11 +75,6 @@ class Optimiser:
         for value in self.epsilon if isinstance(self.epsilon, tuple) else (self.epsilon,):
             require(0 < value < math.inf, f"optimiser epsilon is {value}; it must be positive and finite")
         require(0 <= self.weight_decay < math.inf, f"optimiser weight_decay is {self.weight_decay}; it must be >= 0")
-        for name in ("momentum", "beta1", "beta2", "alpha", "epsilon"):
-            kinds = [kind for kind, names in USES.items() if name in names]
-            if self.kind not in kinds:
-                remedy = f"leave it out, or choose {' or '.join(kinds)}"
-                require_in_use("optimiser", self, [name], f"kind {self.kind!r}", remedy)
 
     def epsilons(self, n_layers: int) -> tuple[float, ...]:
         """The epsilon of each layer.

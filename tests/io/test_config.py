@@ -201,14 +201,6 @@ NUMBERS = [
 ]
 
 
-# what a field cannot do without
-NEEDED = {
-    ("homeostasis", ""): {"target_rate_hz": 30.0},
-    ("neuron", "v_reset"): {"reset": "zero"},
-    ("output_neuron", "v_reset"): {"reset": "zero"},
-}
-
-
 def toml(value: object) -> str:
     if is_dataclass(value):
         own = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -221,13 +213,12 @@ def toml(value: object) -> str:
 def spiking_file(table: str, name: str, value: object, above: str = "") -> str:
     """A file that sets one field of spiking mode (and what its table cannot do without)."""
     header = ".".join(filter(None, (above, "spiking", table)))
-    needed = NEEDED.get((table, name), NEEDED.get((table, ""), {}))
-    lines = [f"{other} = {toml(given)}\n" for other, given in needed.items() if other != name]
-    return f"{SMALL}[{header}]\n{''.join(lines)}{name} = {toml(value)}\n"
+    needed = "target_rate_hz = 30.0\n" if table == "homeostasis" and name != "target_rate_hz" else ""
+    return f"{SMALL}[{header}]\n{needed}{name} = {toml(value)}\n"
 
 
 def with_field(table: str, name: str, value: object) -> Spiking:
-    part = replace(TABLES[table][0], **NEEDED.get((table, name), {}) | {name: value})
+    part = replace(TABLES[table][0], **{name: value})
     return replace(Spiking(), **{table: part}) if table else part
 
 
@@ -294,7 +285,7 @@ def test_rule_settings_are_laid_over_spiking_mode(tmp_path):
     schedule = { factor = 0.5 }
     [rules.other]
     training = { epochs = 1 }
-    spiking = { training = { batch_size = 8, optimiser = { weight_decay = 0.25 } } }
+    spiking = { training = { batch_size = 8, optimiser = { epsilon = 1e-3 } } }
     [rules.untouched.training]
     epochs = 2
     """
@@ -317,7 +308,7 @@ def test_rule_settings_are_laid_over_spiking_mode(tmp_path):
         post=PostFactor(low=-1.0, high=3.0),
         training=Training(4, 1, (0.2, 0.3), Optimiser("sgd"), Schedule("step", every=2, factor=0.5)),
     )
-    optimiser = Optimiser("sgd", weight_decay=0.25)
+    optimiser = Optimiser("sgd", weight_decay=0.5, epsilon=1e-3)
     other = model.rules["other"]
     assert other.spiking == replace(model.spiking, training=replace(shared, batch_size=8, optimiser=optimiser))
     assert other.training == Training(epochs=1)
