@@ -227,6 +227,10 @@ def _check_spiking(spiking: Spiking) -> None:
         spiking.encoder.kind != "latency",
         "encoder 'latency' sends one event whatever the input, and conversion needs rates; use 'regular' or 'poisson'",
     )
+    require(
+        spiking.transmission == 1,
+        f"transmission is {spiking.transmission:g}, so that synapses lose spikes and biases do not; convert with 1",
+    )
     for name, neuron in (("neuron", spiking.neuron), ("output_neuron", spiking.output_neuron or spiking.neuron)):
         for field, value, needed in (
             ("model", neuron.model, "if"),

@@ -8,7 +8,7 @@ import numpy as np
 from .arguments import as_batch, as_hardware, require_kinds, require_spikes
 from .engines.spiking import SpikingEngine
 from .hardware import constrain
-from .kernels import teaching as layout
+from .kernels import teaching
 from .kernels.circuit import EXTERNAL, FIRST, SIZE
 from .kernels.encoders import encode
 from .kernels.online import set_targets
@@ -159,7 +159,7 @@ def _record(engine: SpikingEngine, x: np.ndarray, y: np.ndarray, learn: bool, re
         errors={
             f"layers.{layer}": _columns(errors.get(layer, []))
             for layer in range(engine.plan.n_layers)
-            if layer == engine.plan.n_layers - 1 or shared.layers[layer, layout.OWN_ERRORS]
+            if layer == engine.plan.n_layers - 1 or shared.layers[layer, teaching.OWN_ERRORS]
         },
         traces=recorder.traces(),
         onsets=K * np.arange(len(x)),

@@ -9,7 +9,6 @@ from .engines import new_engine
 from .engines.base import Engine
 from .rules import BP, Params, Plan, freeze, without_feedback
 from .spec import Network, Rule, Spiking
-from .spec.seeds import streams
 
 PROBE_SAMPLES = 256
 
@@ -46,7 +45,7 @@ class Prober:
                 if not (engine is self.backprop and key.endswith(".B")):
                     value[...] = params[key]
         x, y = x[:PROBE_SAMPLES], y[:PROBE_SAMPLES]
-        self.own.noise = streams(0).noise  # the same at every probe, so that a resumed run measures the same
+        # noise is that of seed 0 each time, since updates leave it as it was: a resumed run measures the same
         mine, theirs = self.own.updates(x, y), self.backprop.updates(x, y)
         with np.errstate(over="ignore", invalid="ignore"):  # in a run that is about to diverge
             return measure(self.plan, params, mine, theirs, self.backprop.activities(x, y))

@@ -220,7 +220,7 @@ def train(
         drawn from the seed. Otherwise a B that follows from W must do so, but for what is computed anew from several W,
         or as a pseudoinverse: it is used as it is until it is renewed.
     probe_every
-        Updates between two probes; after each epoch if None, never if 0.
+        Updates between two probes; after each epoch if None, never if 0. One is made before training, too.
     augment
         Takes the place of the model's augmentation: names of `DataSpec.augment`, or a function (x, rng) that
         returns altered training inputs of the same shape (n, features), called before each epoch, such as
@@ -281,7 +281,8 @@ def train(
     if epochs is not None:
         protocol = replace(protocol, epochs=epochs)
     ridge = rule.perturbation is not None and rule.perturbation.estimator == "ridge"
-    if protocol.epochs == 0 and ridge and params is not None:  # no regression begins that B would be the end of
+    # `lower` refuses a B that a regression is to find; without an epoch nothing will use it
+    if protocol.epochs == 0 and ridge and params is not None:
         params = without_feedback(params)
     chip = as_hardware(hardware, mode, protocol.epochs)
     folder = Path(out) if out is not None else None
@@ -309,13 +310,13 @@ def train(
         for name in (CHECKPOINT, RESULTS, CURVES):
             remove(folder / name)  # of the run that is overwritten
     trainer.run(progress, each_epoch)
-    return _result(trainer, mode, seed, chip, {"title": model.title, "source": model.source})
+    return _result(trainer, {"title": model.title, "source": model.source})
 
 
-def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attributes: Mapping[str, Any]) -> Run:
+def _result(trainer: Trainer, attributes: Mapping[str, Any]) -> Run:
     """What a finished run leaves."""
-    history, data, training = trainer.history, trainer.data, trainer.training
-    stopped_early = training.early_stopping is not None
+    history, data, mode, seed = trainer.history, trainer.data, trainer.mode, trainer.seed
+    stopped_early = trainer.report_last == 0
     if stopped_early and history.epochs:
         trainer.take_best()
     if trainer.untrained_error is not None:
@@ -323,9 +324,9 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
     elif stopped_early:
         error = trainer.engine.evaluate(data.x_test, data.y_test)[1]
     else:
-        error = history.reported_error(training.report_last)
+        error = history.reported_error(trainer.report_last)
     synops = trainer.engine.synops_per_sample()
-    hardware = chip.label if chip else ""
+    hardware = trainer.hardware.label if trainer.hardware else ""
     about = {
         "rule": trainer.rule.name,
         "mode": mode,
@@ -335,8 +336,8 @@ def _result(trainer: Trainer, mode: str, seed: int, chip: Hardware | None, attri
         "data_note": data.note,
         "task": data.task,
         "test_error": error,
-        "final": final_note(history.epochs, 0 if stopped_early else training.report_last),
-        "report_last": 0 if stopped_early else training.report_last,
+        "final": final_note(history.epochs, trainer.report_last),
+        "report_last": trainer.report_last,
         "seconds": trainer.seconds,
         "synops_per_sample": synops,
         "identity": trainer.identity,

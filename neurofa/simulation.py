@@ -155,8 +155,9 @@ class Simulation:
         record
             What to record: one or several.
         currents
-            For populations of neurons: what is added to their inputs in each tick, as `Population.drive` is. One
-            number, (size,) for each neuron, (ticks, 1) over time, or (ticks, size).
+            For populations of neurons: what is added to their inputs in each tick, as `Population.drive` is, and in its
+            unit (of the input, a tick), which is not that of I in a differential equation. One number, (size,) for
+            each neuron, (ticks, 1) over time, or (ticks, size).
 
         Returns
         -------
@@ -184,36 +185,36 @@ class Simulation:
         injected = self._currents(currents or {}, n_ticks)
         reserve = sum(p.size for p, wanted in zip(self.circuit.populations, log.wanted, strict=True) if wanted)
         ticks, units, k, total = [], [], 0, 0
-        while k < n_ticks:
-            every = recorder.every
-            stop = min(n_ticks, -(-k // every) * every + 1) if every else n_ticks  # the next tick that is recorded
-            reached = advance(
-                self.built.tables,
-                self.cells,
-                self.synapses,
-                given,
-                injected,
-                log,
-                self.learning,
-                k,
-                stop,
-                self.tick,
-                reserve,
-            )
-            if reached > k and every and (reached - 1) % every == 0:
-                recorder.take(self.cells, self.synapses, reached - 1, self.tick + reached - 1)
-            if reached < stop or reached == n_ticks:
-                n = int(log.filled[0])
-                ticks.append(log.tick[:n].copy())
-                units.append(log.unit[:n].astype(np.int64))
-                log.filled[0], total = 0, total + n
-                if total > MAX_EVENTS:
-                    self.tick += reached
-                    raise InputError(
-                        f"more than {MAX_EVENTS:,} spikes by tick {reached}; record fewer populations, or run in pieces"
-                    )
-            k = reached
-        self.tick += n_ticks
+        try:
+            while k < n_ticks:
+                every = recorder.every
+                stop = min(n_ticks, -(-k // every) * every + 1) if every else n_ticks  # the next tick that is recorded
+                reached = advance(
+                    self.built.tables,
+                    self.cells,
+                    self.synapses,
+                    given,
+                    injected,
+                    log,
+                    self.learning,
+                    k,
+                    stop,
+                    self.tick,
+                    reserve,
+                )
+                if reached > k and every and (reached - 1) % every == 0:
+                    recorder.take(self.cells, self.synapses, reached - 1, self.tick + reached - 1)
+                if reached < stop or reached == n_ticks:
+                    n = int(log.filled[0])
+                    ticks.append(log.tick[:n].copy())
+                    units.append(log.unit[:n].astype(np.int64))
+                    log.filled[0], total = 0, total + n
+                    if total > MAX_EVENTS:
+                        remedy = "record fewer populations, or run in pieces"
+                        raise InputError(f"more than {MAX_EVENTS:,} spikes by tick {reached}; {remedy}")
+                k = reached
+        finally:  # where it was interrupted, the state is that after the ticks it made
+            self.tick += int(log.reached[0])
         return self._recording(n_ticks, log, ticks, units, recorder)
 
     def _events(self, events: Mapping[str, tuple], n_ticks: int) -> Events:
@@ -267,7 +268,7 @@ class Simulation:
         wanted = np.array([name in recorder.spikes for name in self.circuit.names])
         room = sum(p.size for p, is_wanted in zip(self.circuit.populations, wanted, strict=True) if is_wanted)
         room = max(2 * room, 1_000_000) if room else 0
-        return Log(wanted, np.zeros(room, np.int64), np.zeros(room, np.int32), np.zeros(1, np.int64))
+        return Log(wanted, np.zeros(room, np.int64), np.zeros(room, np.int32), *np.zeros((2, 1), np.int64))
 
     def _recording(
         self, n_ticks: int, log: Log, ticks: list[np.ndarray], units: list[np.ndarray], recorder: Recorder

@@ -1,6 +1,7 @@
 """A run in progress: epochs, probes, schedules, early stopping, and checkpoints that a run goes on from."""
 
 import functools
+import inspect
 import math
 import time
 import zlib
@@ -29,7 +30,7 @@ from .spec.seeds import streams
 
 CHECKPOINT, RESULTS, CURVES = "checkpoint.safetensors", "results.nc", "curves.png"  # in the folder of a run
 CHECKPOINT_EVERY_S = 20.0
-# a call of the kernels this long is cut short by nothing, so progress and Ctrl-C wait for it
+# updates in one call of a kernel, which neither Ctrl-C nor a report of progress interrupts
 UPDATES_PER_CALL = 500
 
 
@@ -65,7 +66,9 @@ def name_of(function: Callable[..., Any]) -> str:
     """What tells a function of the user's from another: its name, and what `functools.partial` has given it."""
     if isinstance(function, functools.partial):
         return f"{name_of(function.func)}{function.args}{function.keywords}"
-    return getattr(function, "__qualname__", ANONYMOUS)
+    name: str = getattr(function, "__qualname__", ANONYMOUS)
+    captures = "<locals>" in name and getattr(function, "__closure__", None)  # what its maker was given
+    return ANONYMOUS if captures or inspect.ismethod(function) else name
 
 
 class Trainer:
@@ -116,7 +119,7 @@ class Trainer:
         self.per_epoch = -(-n // self.batch)
         self.probe_every = self.per_epoch if probe_every is None else probe_every
         self.rates, self.history = Rates(training, self.plan.n_layers), History()
-        self.seconds, self.probing, self.out = 0.0, 0.0, out  # probing does not count as training
+        self.seconds, self.probe_seconds, self.out = 0.0, 0.0, out  # probing does not count as training
         self.described = self._described() if out is not None else {}
         self.early_stopping = EarlyStopping(training.early_stopping, self.engine.params)
         self.prober: Prober | None = None  # compiled when it is first asked for
@@ -143,6 +146,11 @@ class Trainer:
         """Inputs or targets in the engine's precision; labels as they are."""
         return values if values.dtype == np.int64 else np.ascontiguousarray(values, self.plan.dtype)
 
+    @property
+    def report_last(self) -> int:
+        """Epochs whose mean test error is reported; 0 for that of the best epoch, under early stopping."""
+        return self.training.report_last if self.training.early_stopping is None else 0
+
     def take_best(self) -> None:
         """Put the parameters of the best epoch in place."""
         for key, value in self.early_stopping.params.items():
@@ -156,7 +164,7 @@ class Trainer:
             setting = self.mode, self.spiking, self.engine.threads
             self.prober = Prober(self.network, self.rule, self.plan, params, *setting)
         self.history.add_probe(self.engine.steps, self.prober.measure(params, self.x, self.targets))
-        self.probing += time.perf_counter() - began
+        self.probe_seconds += time.perf_counter() - began
 
     def run(
         self, progress: Callable[[Progress], None] | None, each_epoch: Callable[[Progress], bool | None] | None = None
@@ -171,9 +179,9 @@ class Trainer:
             if self.probe_every and not self.history.rows["probe"]:
                 self.probe()
             while self.history.epochs < epochs and not self.early_stopping.due:
-                began, probing = time.perf_counter(), self.probing
+                began, probe_seconds = time.perf_counter(), self.probe_seconds
                 self._epoch(progress)
-                self.seconds += time.perf_counter() - began - (self.probing - probing)
+                self.seconds += time.perf_counter() - began - (self.probe_seconds - probe_seconds)
                 self.snapshot = self._snapshot()
                 if time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
                     self.save()
@@ -285,7 +293,7 @@ class Trainer:
             "mode": self.mode,
             "seed": self.seed,
             "data": self.data.name,
-            "report_last": 0 if self.training.early_stopping is not None else self.training.report_last,
+            "report_last": self.report_last,
             "threads": self.engine.threads,
             "description": self.described,
             "rates": self.rates.state(),
@@ -322,21 +330,22 @@ class Trainer:
         Raises
         ------
         InputError
-            If it was written by another mode, model, rule, hardware, seed or data, or is further than is asked for.
+            If it was written by another mode, model, rule, protocol, hardware, seed or data, with other augmentation
+            or initial parameters, or is further than is asked for.
         """
         assert self.out is not None
         path = self.out / CHECKPOINT
         require(
             not self.anonymous,
-            "augment is a lambda or an object, which nothing tells from another; give a function that has a name to "
-            "resume with it",
+            "augment is a lambda, a method or made by another function, which nothing tells from others like it; give "
+            "a function of a module to resume with it",
         )
         arrays, metadata = load_checkpoint(path)
         require(
             metadata.get("identity") == self.identity,
-            f"{path} was written by rule {metadata.get('rule')!r} with another mode, model, rule, hardware, seed or "
-            f"data than this run's (rule {self.rule.name!r}, mode {self.mode!r}); resume with the same ones, or choose "
-            "another --out",
+            f"{path} was written by rule {metadata.get('rule')!r} with another mode, model, rule, protocol, hardware, "
+            f"seed, data, augmentation or initial parameters than this run's (rule {self.rule.name!r}, mode "
+            f"{self.mode!r}); resume with the same ones, or choose another --out",
         )
 
         self.engine.restore(arrays, under(arrays, "engine."))

@@ -342,6 +342,7 @@ def test_output_loss_and_dropout_do_not_matter_on_spikes(output, loss, digits, t
         ({"neuron": nf.Neuron("if", reset="zero")}, "neuron has reset 'zero'.*convert with 'subtract'"),
         ({"neuron": nf.Neuron("if", refractory_ms=1.0)}, "neuron has refractory_ms 1.0"),
         ({"neuron": nf.Neuron("if", threshold_step=0.1)}, "neuron has threshold_step 0.1"),
+        ({"transmission": 0.9}, "transmission is 0.9.*convert with 1"),
         ({"encoder": nf.Encoder("latency")}, "encoder 'latency'"),
     ],
 )

@@ -314,3 +314,26 @@ def test_recorded_spikes_can_be_written_read_and_played_again(tmp_path, suffix, 
         np.testing.assert_array_equal(np.array(again.spikes[name]), np.array(live.spikes[name]))
     np.testing.assert_array_equal(again.traces["v", "b"].values, live.traces["v", "b"].values)
     assert len(live.spikes["b"][0]) > 20
+
+
+def test_a_run_that_is_interrupted_goes_on_from_the_tick_it_came_to(monkeypatch):
+    """As if it had been run in two pieces; of the piece that was interrupted nothing is recorded."""
+    whole, broken, take, taken = ring(), ring(), recorder.Recorder.take, []
+    whole.run(31.0, {"in": ([0, 3], [0, 1])})
+
+    def interrupted(self, *given):
+        taken.append(given)
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        take(self, *given)
+
+    monkeypatch.setattr(recorder.Recorder, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(60.0, {"in": ([0, 3, 40], [0, 1, 0])}, nf.Record("v", "ring", every_ms=15.0))
+    assert broken.tick == whole.tick == 31
+    monkeypatch.setattr(recorder.Recorder, "take", take)
+    record = nf.Record("spikes", "ring"), nf.Record("v", "silent")
+    one, other = (simulated.run(30.0, {"in": ([9], [0])}, record) for simulated in (whole, broken))
+    np.testing.assert_array_equal(one.spikes["ring"], other.spikes["ring"])
+    np.testing.assert_array_equal(one.traces["v", "silent"].values, other.traces["v", "silent"].values)
+    assert len(one.spikes["ring"][0]) > 10

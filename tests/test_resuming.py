@@ -14,7 +14,7 @@ from running import ADAM, RIDGE, SIZES, assert_equal_runs, recorded_epochs, save
 from support import data_for, network_for, protocol, with_layer
 
 import neurofa as nf
-from neurofa.io.augment import gaussian_noise
+from neurofa.io.augment import augmenter, gaussian_noise
 from neurofa.io.results import read_results
 from neurofa.rules import BP, FA, NODE_PERTURBATION, NP_FA, PRESETS
 from neurofa.run import CHECKPOINT
@@ -87,9 +87,39 @@ class Scaled:
     def __call__(self, x, rng):
         return self.factor * x
 
+    apply = __call__
+
+
+def shifted_a_little(x, rng):
+    return x + 0.1
+
 
 def shifted(x, rng, by):
     return x + by * rng.random(x.shape)
+
+
+def scaled_by(factor):
+    return lambda x, rng: factor * x
+
+
+def renamed(function):
+    def named(x, rng):
+        return function(x, rng)
+
+    return named
+
+
+def test_what_others_may_have_the_name_of_is_not_resumed(tmp_path):
+    network, data = network_for(BP, (12, 7, 2)), images()
+    options = {"training": protocol(epochs=1, **ADAM), "out": tmp_path}
+    nf.train(network, BP, data, augment=shifted_a_little, **options)
+    for other in (scaled_by(2), renamed(shifted_a_little), Scaled(1).apply):
+        with pytest.raises(InputError, match="which nothing tells from others like it"):
+            nf.train(network, BP, data, augment=other, resume=True, **options)
+    shape = (1, 3, 4)
+    kinds = [augmenter(("flip",), shape), augmenter(("elastic",), shape), augmenter(("flip",), shape, 1)]
+    assert len({function.__qualname__ for function in kinds}) == 3
+    assert kinds[0].__qualname__ == augmenter(("flip",), shape).__qualname__
 
 
 def test_an_augmentation_is_known_by_its_arguments_too(tmp_path):
@@ -99,7 +129,7 @@ def test_an_augmentation_is_known_by_its_arguments_too(tmp_path):
     nf.train(network, BP, data, augment=functools.partial(shifted, by=0.1), resume=True, **options)
     with pytest.raises(InputError, match="another mode, model"):
         nf.train(network, BP, data, augment=functools.partial(shifted, by=0.2), resume=True, **options)
-    with pytest.raises(InputError, match="a lambda or an object"):
+    with pytest.raises(InputError, match="made by another function"):
         nf.train(network, BP, data, augment=Scaled(1), resume=True, **options)
 
 
@@ -200,7 +230,7 @@ def test_refuses_to_resume_another_run_and_keeps_its_checkpoint(case, tmp_path):
     network = network_for(BP, SIZES)
     nf.train(network, BP, data_for(network), seed=4, training=protocol(epochs=2), out=tmp_path)
     kept = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(InputError, match="another mode, model, rule, hardware, seed or") as caught:
+    with pytest.raises(InputError, match="another mode, model, rule, protocol, hardware, seed, data") as caught:
         nf.train(**other_runs()[case], out=tmp_path, resume=True)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)

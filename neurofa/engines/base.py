@@ -88,6 +88,12 @@ def require_sizes(batch_size: int, threads: int | None) -> None:
     require(threads is None or threads >= 1, f"threads is {threads}; give at least 1, or None for all")
 
 
+def require_batches(first: int, last: int, samples: int, batch_size: int) -> None:
+    """Refuse a range of batches that an epoch of so many samples does not have."""
+    batches = -(-samples // batch_size)
+    require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
+
+
 def put_back(what: str, mine: dict[str, np.ndarray], saved: dict[str, np.ndarray]) -> None:
     """Write saved arrays into an engine's own; refuses a missing name or another shape."""
     for key, value in mine.items():

@@ -11,7 +11,7 @@ from ..rules import Params, Plan, following
 from ..spec import Optimiser, Spiking
 from ..spec.errors import InputError, require, require_choice
 from ..spec.seeds import streams
-from .base import ON_SPIKES, put_back, require_sizes, require_supported
+from .base import ON_SPIKES, put_back, require_batches, require_sizes, require_supported
 from .brian_refusals import require_known
 from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
 from .brian_script import data_file, script
@@ -136,8 +136,9 @@ class BrianEngine:
         text = script(self.setting, self._rates(rates), title, path.stem, self._number(self.steps))
         inputs = np.ascontiguousarray(x, self.plan.dtype)
         self.check_samples(inputs, y)
-        passes = 2 if self.setting.clean else 1
-        events = encoded(self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, passes)
+        events = encoded(
+            self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, self.setting.passes
+        )
         shown: dict[str, Any] = {
             "event_tick": events.tick,
             "event_input": events.unit,
@@ -172,8 +173,7 @@ class BrianEngine:
         """The network that learns, at the engine's parameters; built when first needed."""
         if self._loaded is None:
             self._loaded = load(self.setting, self.record)
-            passes = 2 if self.setting.clean else 1
-            self._loaded.net.t_ = self.steps * passes * self.spiking.ticks * self.spiking.dt_ms / 1000
+            self._loaded.net.t_ = self.steps * self.setting.passes * self.spiking.ticks * self.spiking.dt_ms / 1000
             for name, variable, value in self._carried():
                 self._loaded.parts[name].variables[variable].set_value(value)
         self._loaded.names["set_weights"](self._loaded.parts, self.arrays())
@@ -207,15 +207,12 @@ class BrianEngine:
         -------
         Sums over the samples of loss and errors, as each was shown: synapses change meanwhile.
         """
-        require(
-            0 <= first <= last <= len(order), f"batches {first} to {last} are not among the {len(order)} of this epoch"
-        )
+        require_batches(first, last, len(order), 1)
         chosen = order[first:last]
         if len(chosen) == 0:
             return 0.0, 0.0
         inputs = np.ascontiguousarray(x[chosen], self.plan.dtype)
         self.check_samples(inputs, y[chosen])
-        passes = 2 if self.setting.clean else 1
         with brian2_for(self.target):
             loaded = self._learning()
             loaded.names["set_rates"](loaded.parts, self._rates(rates))
@@ -223,7 +220,9 @@ class BrianEngine:
             noise = []
             if self.setting.perturbed:
                 noise.append(self._draw(len(chosen)))
-            events = encoded(self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, passes)
+            events = encoded(
+                self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, self.setting.passes
+            )
             counts, membranes = self._show(loaded, events, target_activities(self.plan, self.spiking, y[chosen]), noise)
             self.steps += len(chosen)
             if "renew_feedback" in loaded.names:
@@ -232,7 +231,12 @@ class BrianEngine:
             for name, variable, value in self._carried():
                 value[...] = loaded.parts[name].variables[variable].get_value()
         loss, wrong = judge(
-            self.plan, self.spiking, counts[::passes], membranes[::passes], y[chosen], self.spiking.ticks
+            self.plan,
+            self.spiking,
+            counts[:: self.setting.passes],
+            membranes[:: self.setting.passes],
+            y[chosen],
+            self.spiking.ticks,
         )
         if not all(np.isfinite(value).all() for value in self.params.values()):
             loss[:] = np.nan

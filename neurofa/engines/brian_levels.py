@@ -100,7 +100,7 @@ def kept_in_epoch(s: Setting) -> str:
 
 def in_integers(s: Setting, layer: int) -> list[str]:
     """Step 2 of integer neurons: code of the current, and the new membrane, which comes last."""
-    n, o, own, lines = s.neuron(layer), s.own(layer), s.integers(layer), []
+    n, o, own, lines = s.neuron(layer), s.suffix(layer), s.integers(layer), []
     assert own is not None
     arrives = f"v_step{o}*round_nearest(gain{o}*I/v_step{o})"
     if n.model == "cuba_lif":
@@ -120,7 +120,7 @@ def in_integers(s: Setting, layer: int) -> list[str]:
 
 def neuron_rows(s: Setting, layer: int) -> list[tuple[str, str]]:
     """Parameters of integer neurons."""
-    n, o, own, rows = s.neuron(layer), s.own(layer), s.integers(layer), []
+    n, o, own, rows = s.neuron(layer), s.suffix(layer), s.integers(layer), []
     assert own is not None
     if s.gated(layer) and s.spiking.post.kind == "current_window":
         rows.append((f"r{o} = {float(n.r)!r}", "what the low-passed drive follows the input by"))

@@ -22,7 +22,7 @@ def parameters(s: Setting, rates: tuple[float, ...], number: int) -> list[str]:
     if not s.transmits_all:
         rows.append((f"transmission = {float(spiking.transmission)!r}", "probability that a synapse passes a spike on"))
     lines = [*commented(rows), ""]
-    shown = {s.own(layer): layer for layer in s.layers}
+    shown = {s.suffix(layer): layer for layer in s.layers}
     for layer in sorted(shown.values()):
         lines += [*_neuron_parameters(s, layer), ""]
     if any(s.gated(layer) for layer in s.layers):
@@ -39,7 +39,7 @@ def parameters(s: Setting, rates: tuple[float, ...], number: int) -> list[str]:
 
 
 def _neuron_parameters(s: Setting, layer: int) -> list[str]:
-    n, o = s.neuron(layer), s.own(layer)
+    n, o = s.neuron(layer), s.suffix(layer)
     if s.integers(layer) is not None:
         rows = neuron_rows(s, layer)
         rows += _refractory(s, layer)
@@ -63,7 +63,7 @@ def _neuron_parameters(s: Setting, layer: int) -> list[str]:
         rows.append((f"tau_a{o} = {float(n.tau_threshold_ms)!r} * ms", "how that decays"))
         rows.append((f"d_a{o} = float(np.exp(-dt / tau_a{o}))", "in a tick"))
     who = "output" if o else "hidden and output" if s.last else "output"
-    if s.own(s.last) and not o:
+    if s.suffix(s.last) and not o:
         who = "hidden"
     return [f"# the {who} neurons", *commented(rows)]
 
@@ -72,11 +72,11 @@ def _refractory(s: Setting, layer: int) -> list[tuple[str, str]]:
     n = s.neuron(layer)
     R = n.refractory_ticks(s.spiking.dt_ms)
     why = "in which the membrane stays after a spike"
-    return [(f"refractory_ticks{s.own(layer)} = {R}", why)] if n.refractory_ms > 0 else []
+    return [(f"refractory_ticks{s.suffix(layer)} = {R}", why)] if n.refractory_ms > 0 else []
 
 
 def _kappa(s: Setting, layer: int) -> str:
-    n, o = s.neuron(layer), s.own(layer)
+    n, o = s.neuron(layer), s.suffix(layer)
     difference = abs(n.tau_syn_ms - n.tau_m_ms) / n.tau_m_ms
     if difference == 0:
         return f"float(dt / tau_m{o}) * d_m{o}"

@@ -54,7 +54,7 @@ def _state(s: Setting, layer: int) -> list[tuple[str, str]]:
 
 def _step(s: Setting, layer: int) -> list[str]:
     """Step 2: integration over one tick, exact for the state at its start, and the post factor."""
-    n, o, post, whole = s.neuron(layer), s.own(layer), s.spiking.post, s.integers(layer) is not None
+    n, o, post, whole = s.neuron(layer), s.suffix(layer), s.spiking.post, s.integers(layer) is not None
     lines = []
     if s.perturbed and layer < s.last:
         gate = "*int(t_in_timesteps % (2*ticks) >= ticks)" if s.clean else ""
@@ -110,7 +110,7 @@ def _decay_of_modulator(s: Setting) -> str:
 
 
 def _threshold(s: Setting, layer: int) -> str:
-    o = s.own(layer)
+    o = s.suffix(layer)
     return f"(v_threshold{o} + a)" if s.neuron(layer).threshold_step > 0 else f"v_threshold{o}"
 
 
@@ -124,7 +124,7 @@ def _begin(s: Setting, layer: int) -> list[str]:
     known = [row[0].split(" : ")[0] for row in _state(s, layer)]
     lines = []
     if s.fresh:
-        lines.append("v = 0" if s.integers(layer) is not None else f"v = v_leak{s.own(layer)}")
+        lines.append("v = 0" if s.integers(layer) is not None else f"v = v_leak{s.suffix(layer)}")
         lines += [f"{name} = 0" for name in ("I", "i_syn", "rest", "a", "q", "M", "u") if name in known]
     kept = "*int(t_in_timesteps % (2*ticks) > 0)" if s.clean else ""  # over the second time that a sample is shown
     for name in ("spike_count", "C", "E", "expected", "loss_change"):
@@ -210,7 +210,7 @@ def _quoted(s: Setting, condition: str) -> str:
 
 def population(s: Setting, layer: int) -> list[str]:
     """A layer's neurons."""
-    name, n, o, hidden = s.name(layer), s.neuron(layer), s.own(layer), layer < s.last
+    name, n, o, hidden = s.name(layer), s.neuron(layer), s.suffix(layer), layer < s.last
     reset = ["v -= " + _threshold(s, layer) if n.reset == "subtract" else f"v = v_reset{o}"]
     if n.threshold_step > 0:
         reset.append(f"a += threshold_step{o}")

@@ -10,7 +10,7 @@ from .brian_levels import feedback_on_levels, functions
 from .brian_parameters import parameters
 from .brian_parts import population
 from .brian_setting import Setting, commented, indented
-from .brian_synapses import feedback, judge, projection
+from .brian_synapses import feedback, has_synapses, judge, projection
 
 # neither shortcuts nor fused operations: what is computed is what is written
 FLAGS = ["-w", "-O3", "-march=native", "-ffp-contract=off", "-std=c++11"]
@@ -83,7 +83,7 @@ def _parts_of(s: Setting) -> list[str]:
     names += ["bias"] if s.has_bias else []
     names += [f"W_{layer}" for layer in s.layers]
     names += [f"b_{layer}" for layer in s.layers if s.plan.projections[layer].bias]
-    names += [f"B_{route.layer}" for route in s.routes.values() if feedback(s, route)]
+    names += [f"B_{route.layer}" for route in _own_B(s)]
     names += ["judge", "losses", *(f"verdict_{layer}" for layer in range(s.last))] if s.perturbed else []
     return [*names, "judged"]
 
@@ -108,9 +108,8 @@ def _build(s: Setting) -> list[str]:
         lines += ["", *projection(s, layer, False)]
         if s.plan.projections[layer].bias:
             lines += ["", *projection(s, layer, True)]
-    for route in s.routes.values():
-        text = feedback(s, route)
-        lines += ["", *text] if text else []
+    for route in _own_B(s):
+        lines += ["", *feedback(s, route)]
     lines += ["", "# What each presentation ends with: spikes and membranes of the outputs."]
     lines.append('judged = EventMonitor(output, "judged", variables=["spike_count", "v"], when="end", name="judged")')
     names = _parts_of(s)
@@ -135,7 +134,7 @@ def _derived(s: Setting) -> list[FeedbackProjection]:
 
 
 def _own_B(s: Setting) -> list[FeedbackProjection]:
-    return [route for route in s.routes.values() if feedback(s, route)]
+    return [route for route in s.routes.values() if has_synapses(s, route)]
 
 
 def _basis(s: Setting) -> list[FeedbackProjection]:
@@ -294,10 +293,13 @@ def _head(title: str, stem: str) -> list[str]:
     ]
 
 
+def _names_classes(s: Setting) -> bool:
+    """Whether an output stands for each class."""
+    return s.plan.task == "classification" and s.plan.sizes[-1] > 1
+
+
 def _answers(s: Setting) -> list[str]:
-    """The function that names the class of each presentation, where there are classes."""
-    if s.plan.task != "classification" or s.plan.sizes[-1] == 1:
-        return []
+    """The function that names the class of each presentation."""
     lines = ["def answers(counts, membranes):"]
     lines += ['    """The class with the most output spikes, among equals that of the highest membrane."""']
     lines += ["    most = counts == counts.max(axis=1, keepdims=True)"]
@@ -339,7 +341,7 @@ def _main(s: Setting) -> list[str]:
             '        raise SystemExit("feedback is computed in Python between presentations; use numpy or cython")'
         ]
     report = []
-    if _answers(s):
+    if _names_classes(s):
         shown = "[::2]  # with the noise it counts for the baseline alone" if s.clean else ""
         report = [f'    given = answers(results["counts"], results["membranes"]){shown}']
         report += [
@@ -347,7 +349,7 @@ def _main(s: Setting) -> list[str]:
         ]
     n_out = s.plan.sizes[-1]
     return [
-        *_answers(s),
+        *(_answers(s) if _names_classes(s) else []),
         "def main():",
         '    """Run what is in the file of arrays beside this one."""',
         "    parser = argparse.ArgumentParser()",

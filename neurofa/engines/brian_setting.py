@@ -62,6 +62,11 @@ class Setting:
         return self.perturbed and self.spiking.baseline == "clean"
 
     @property
+    def passes(self) -> int:
+        """Presentations of each sample."""
+        return 2 if self.clean else 1
+
+    @property
     def from_loss(self) -> bool:
         """Whether the change of the loss is the hidden layers' signal."""
         return self.learns and self.plan.signal == "loss_change"
@@ -89,7 +94,7 @@ class Setting:
         """Model of a layer's neurons."""
         return (self.spiking.output_neuron or self.spiking.neuron) if layer == self.last else self.spiking.neuron
 
-    def own(self, layer: int) -> str:
+    def suffix(self, layer: int) -> str:
         """What the names of a layer's neuron parameters end with, where these differ from the others'."""
         if self.integers(layer) is not None:
             return f"_{layer}"

@@ -193,10 +193,13 @@ def projection(s: Setting, layer: int, bias: bool) -> list[str]:
     return lines
 
 
+def has_synapses(s: Setting, route: FeedbackProjection) -> bool:
+    """Whether feedback has synapses of its own; otherwise signals run back through those of W."""
+    return _through_w(s, route.source) is not route
+
+
 def feedback(s: Setting, route: FeedbackProjection) -> list[str]:
-    """B of a hidden layer, where it has synapses of its own; empty where signals run back through W."""
-    if _through_w(s, route.source) is route:
-        return []
+    """B of a hidden layer, which has synapses of its own."""
     source, layer, name = s.name(route.source), s.name(route.layer), f"B_{route.layer}"
     carried, event = ("s_pre", "signal") if s.held(route.layer) else ("n_pre", "error")
     variables = [("B : 1", "feedback weight")]

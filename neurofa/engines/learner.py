@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels import circuit as columns
-from ..kernels import teaching as layout
+from ..kernels import teaching
 from ..kernels.codes import LOSS_CHANGE, SIGNALS
 from ..kernels.encoders import ENCODERS, capacity
 from ..kernels.online import After, Perturbed, Samples
@@ -102,8 +102,8 @@ class Shared:
     def feedback_view(self, flat: np.ndarray, layer: int) -> np.ndarray:
         """A hidden layer's part of the feedback or the basis, (n_source, n_layer)."""
         row = self.layers[layer]
-        n, n_source = row[layout.WIDTH], self.layers[row[layout.SOURCE], layout.WIDTH]
-        return flat[row[layout.B_AT] : row[layout.B_AT] + n * n_source].reshape(n_source, n)
+        n, n_source = row[teaching.WIDTH], self.layers[row[teaching.LAYER_SOURCE], teaching.WIDTH]
+        return flat[row[teaching.LAYER_B_AT] : row[teaching.LAYER_B_AT] + n * n_source].reshape(n_source, n)
 
     def split(self, flat: np.ndarray) -> Params:
         """W and b by name, as views of a vector laid out as the weights."""
@@ -140,18 +140,19 @@ class Shared:
 
 def layers_of(plan: Plan, circuit: Circuit, built: Built) -> tuple[np.ndarray, int]:
     """Teaching.layers, and the length of the flat feedback."""
-    rows, at = np.zeros((plan.n_layers, layout.LAYER_COLUMNS), np.int64), 0
+    rows, at = np.zeros((plan.n_layers, teaching.LAYER_COLUMNS), np.int64), 0
     routes = {route.layer: route for route in plan.feedback}
     names = [connection.name for connection in circuit.connections]
     sources = {route.source for route in plan.feedback}
     for index, row in enumerate(rows):
-        row[layout.POPULATION], row[layout.WIDTH] = index + 1, plan.sizes[index + 1]
-        row[layout.UNITS], row[layout.SOURCE] = built.first[f"layers.{index}"], layout.NO_SOURCE
-        row[layout.OWN_ERRORS] = index in sources and index < plan.n_layers - 1
+        row[teaching.POPULATION], row[teaching.WIDTH] = index + 1, plan.sizes[index + 1]
+        row[teaching.UNITS], row[teaching.LAYER_SOURCE] = built.first[f"layers.{index}"], teaching.NO_SOURCE
+        row[teaching.OWN_ERRORS] = index in sources and index < plan.n_layers - 1
         if index in routes:
             route = routes[index]
-            row[layout.SOURCE], row[layout.FOLLOW], row[layout.B_AT] = route.source, FOLLOWS[route.follow], at
-            row[layout.W_SOURCE] = built.spans[names.index(f"layers.{index + 1}.W"), 0]
+            row[teaching.LAYER_SOURCE], row[teaching.LAYER_FOLLOW] = route.source, FOLLOWS[route.follow]
+            row[teaching.LAYER_B_AT] = at
+            row[teaching.W_SOURCE] = built.spans[names.index(f"layers.{index + 1}.W"), 0]
             if route.follow != "transpose":
                 at += plan.sizes[index + 1] * plan.sizes[route.source + 1]
     return rows, at
@@ -221,7 +222,7 @@ def new_teaching(shared: Shared) -> Teaching:
         basis=shared.basis,
         level=np.zeros(units),
         events=np.zeros(units, np.int64),
-        net=np.zeros(units, np.int64),
+        net_events=np.zeros(units, np.int64),
         total=np.zeros(plan.sizes[-1]),
         held_signal=np.zeros(plan.sizes[-1]),
         received=np.zeros(units, plan.dtype),
@@ -280,7 +281,7 @@ def perturbed_of(shared: Shared) -> Perturbed:
     for layer in range(plan.n_layers - 1):
         at.append(sum(len(part) for part in inverses))
         if ridge and settings is not None:
-            n = plan.sizes[shared.layers[layer, layout.SOURCE] + 1]
+            n = plan.sizes[shared.layers[layer, teaching.LAYER_SOURCE] + 1]
             inverses.append((np.eye(n) / settings.ridge).ravel())
     if settings is not None:
         lo, hi = plan.sizes[0], plan.sizes[0] + sum(plan.sizes[1:-1])
@@ -291,10 +292,10 @@ def perturbed_of(shared: Shared) -> Perturbed:
         learns_feedback=learns,
         ridge=ridge,
         clean=settings is not None and spiking.baseline == "clean",
-        std=settings.noise_std if settings else 1.0,
-        rate=settings.learning_rate if settings else 0.0,
+        std=float(settings.noise_std) if settings else 1.0,  # a whole number would have all compiled anew
+        rate=float(settings.learning_rate) if settings else 0.0,
         baseline=np.zeros(2),
-        baseline_rate=spiking.baseline_rate,
+        baseline_rate=float(spiking.baseline_rate),
         scale=scale,
         noise=np.zeros((0, units), plan.dtype),
         injected=np.zeros(units, plan.dtype),

@@ -16,9 +16,9 @@ from ..kernels.perturbed import Learned, advance_perturbed
 from ..kernels.prefetching import LINE
 from ..rules import Params, Plan, renewed
 from ..spec import Optimiser
-from ..spec.errors import InputError, require
+from ..spec.errors import InputError
 from ..spec.seeds import streams
-from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_sizes, require_supported
+from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_batches, require_sizes, require_supported
 from .memory import aligned
 from .rate_stored import store, stored_params
 from .threads import available_threads
@@ -45,7 +45,7 @@ class RateEngine:
     optimiser
         With its weight decay.
     seed
-        Of dropout and injected noise.
+        Of dropout, injected noise and stochastic rounding.
     threads
         Numba threads; all that Numba was started with (at most 8) if None.
 
@@ -163,16 +163,15 @@ class RateEngine:
         widest = max((self.plan.projections[r.source].n_post for r in self.plan.feedback), default=1) if ridge else 1
         n = n_feedback if learns else 0
         return Learned(
-            grad=aligned(n, dtype),
             product=aligned(n, dtype),
             square=np.zeros((widest, widest), dtype),
             residual=aligned(sum(self.plan.sizes) * capacity if learns else 0, dtype),
             moment=np.zeros((self.plan.n_layers, widest, widest)),
             cross=np.zeros(n if ridge else 0),
             ridge=ridge,
-            rate=settings.learning_rate if settings else 0.0,
-            gamma=settings.ridge if settings else 0.0,
-            noise_std=settings.noise_std if settings else 1.0,
+            rate=float(settings.learning_rate) if settings else 0.0,  # a whole number would have all compiled anew
+            gamma=float(settings.ridge) if settings else 0.0,
+            noise_std=float(settings.noise_std) if settings else 1.0,
             learns=learns,
         )
 
@@ -236,14 +235,13 @@ class RateEngine:
         -------
         Sums over the samples of loss and errors, before each update. The first is not finite if learning diverged.
         """
-        arrays, batches = self._arrays(x, y), -(-len(order) // self.batch_size)
-        require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
+        arrays, every = self._arrays(x, y), self.plan.refresh_every
+        require_batches(first, last, len(order), self.batch_size)
         self.set_rates(rates)
         optimiser, total, wrong = codes.OPTIMISERS[self.optimiser.kind], 0.0, 0.0
-        every = self.plan.refresh_every or (last - first)
         with one_blas_thread():
             while first < last:
-                stop = min(last, first + every - (self.steps % every if self.plan.refresh_every else 0))
+                stop = min(last, first + every - self.steps % every) if every else last
                 stop = stop if self.stored is None else first + 1  # since every step is stored on levels
                 loss, errors = self._run(optimiser, arrays, order, first, stop)
                 total, wrong, self.steps, first = total + loss, wrong + errors, self.steps + stop - first, stop
@@ -252,7 +250,7 @@ class RateEngine:
                 if self.stored is not None:
                     store(self.stored, self.params, self.steps - 1)
                     follow(self.net, self.kernel_state)
-                if self.plan.refresh_every and self.steps % every == 0:
+                if every and self.steps % every == 0:
                     self._refresh()
         return total, wrong if self.net.classification else total
 
@@ -306,8 +304,8 @@ class RateEngine:
             raise InputError(f"a batch of {n} samples is larger than the {len(self.buffers.losses)} this engine holds")
         arrays, order = self._arrays(x, y), np.arange(n)
         state = self.kernel_state._replace(grad=np.zeros_like(self.kernel_state.theta))
-        net = self.net._replace(reals=self.net.reals * np.array([1.0, 0.0, 1.0]))  # no dropout
-        net.reals[:, codes.MINIMUM] = -np.inf
+        net = self.net._replace(reals=self.net.reals.copy())
+        net.reals[:, codes.DROPOUT] = 0
         for buffer in (self.buffers.modulator, self.buffers.delta):
             buffer[:] = 0
         with one_blas_thread():
@@ -332,7 +330,7 @@ class RateEngine:
             result[f"layers.{index}.M"] = self.buffers.modulator[at : at + n_post * n].reshape(n_post, n).T.copy()
         if self.learned.learns and not self.learned.ridge:
             for route in self.plan.feedback:
-                result[f"layers.{route.layer}.dB"] = self._feedback_view(self.learned.grad, route.layer).T.copy()
+                result[f"layers.{route.layer}.dB"] = self._feedback_view(self.learned.product, route.layer).T.copy()
         return result
 
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..kernels import teaching as layout
+from ..kernels import teaching
 from ..kernels.online import (
     DECAY_EVERY,
     Perturbed,
@@ -21,7 +21,7 @@ from ..rules import Params, Plan, renewed
 from ..spec import Optimiser, Spiking
 from ..spec.errors import require
 from ..spec.seeds import streams
-from .base import ON_SPIKES, put_back, require_sizes, require_spiking, require_supported
+from .base import ON_SPIKES, put_back, require_batches, require_sizes, require_spiking, require_supported
 from .learner import Shared, after_of, as_samples, new_learner, perturbed_of
 from .threads import available_threads
 
@@ -43,7 +43,7 @@ class SpikingEngine:
     optimiser
         ``sgd``, with its weight decay.
     seed
-        Of the encoder and of injected noise.
+        Of the encoder, injected noise, stochastic rounding and unreliable transmission.
     threads
         For batches and tests; the result does not depend on it.
 
@@ -96,9 +96,9 @@ class SpikingEngine:
 
     def _shown(self, n: int) -> Shown:
         units = len(self.shared.built.resting)
-        spikes, net = (np.zeros((n, units), np.int64) for _ in range(2))
+        spikes, net_events = (np.zeros((n, units), np.int64) for _ in range(2))
         losses, named = np.zeros(n), np.zeros(n, np.int64)
-        return Shown(losses, named, np.zeros(n), spikes, net, np.zeros((n, units), self.plan.dtype))
+        return Shown(losses, named, np.zeros(n), spikes, net_events, np.zeros((n, units), self.plan.dtype))
 
     def samples(self, x: np.ndarray, y: np.ndarray) -> Samples:
         """Data as the kernels take them; checked when first seen."""
@@ -149,8 +149,7 @@ class SpikingEngine:
         Sums over the samples of loss and errors, as each was shown: online, synapses change meanwhile.
         """
         samples, size = self.samples(x, y), self.batch_size
-        batches = -(-len(order) // size)
-        require(0 <= first <= last <= batches, f"batches {first} to {last} are not among the {batches} of this epoch")
+        require_batches(first, last, len(order), size)
         self.set_rates(rates)
         total, wrong, every = 0.0, 0, self.plan.refresh_every
         while first < last:
@@ -221,7 +220,7 @@ class SpikingEngine:
     def after_one(self) -> None:
         """What follows a presentation that was run tick by tick from outside, and learned from at once."""
         net = self.learner
-        self.shown.spikes[0], self.shown.net[0] = net.cells.emitted, net.teaching.net
+        self.shown.spikes[0], self.shown.net_events[0] = net.cells.emitted, net.teaching.net_events
         follow_up(net, self.perturbed, self.after, self.shown, 0, 0, self.presented)
         self.steps, self.presented = self.steps + 1, self.presented + 1
         if self.presented % DECAY_EVERY == 0:
@@ -246,12 +245,15 @@ class SpikingEngine:
         if self.online:
             common = (samples, self.perturbed, self.after, self.shown, nothing)
             show_samples(self.learner, self.show, *common, 0, 1, True, self.tick, self.presented)
+        else:  # which have no changes yet
+            add_lanes(self.learner, self.after, self.changes, self.presented)
         self.evaluate(x, y)
 
     def _look(
-        self, samples: Samples, *, learns: bool, shown: Shown, key: int
+        self, x: np.ndarray, y: np.ndarray, *, learns: bool, shown: Shown, key: int
     ) -> tuple[tuple[float, int], np.ndarray, Perturbed]:
         """Show all samples from rest, to weights that stay: sums of loss and errors, changes added up, the noise."""
+        samples = as_samples(self.plan, self.spiking, x, y)
         show = Show(self.spiking.ticks if learns else self.spiking.test_ticks, learns, False, True)
         rate = np.ones_like(self.shared.rate)
         n_lanes = min(LANES, len(samples.x))
@@ -271,9 +273,7 @@ class SpikingEngine:
         """Mean loss, and fraction of samples classified wrongly (the mean loss again for a regression)."""
         if len(x) == 0:
             return float("nan"), float("nan")
-        known = self._known
-        (total, wrong), _, _ = self._look(self.samples(x, y), learns=False, shown=self._shown(1), key=self.test_key)
-        self._known = known  # that of the training set, which is worth remembering
+        (total, wrong), _, _ = self._look(x, y, learns=False, shown=self._shown(1), key=self.test_key)
         return total / len(x), (wrong if self.plan.task == "classification" else total) / len(x)
 
     def updates(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -281,10 +281,9 @@ class SpikingEngine:
 
         Shapes: dW and db as W and b, M (n_samples, n_post), dB as B.
         """
-        n, known = len(x), self._known
+        n = len(x)
         shown = self._shown(n)
-        _, changes, perturbed = self._look(self.samples(x, y), learns=True, shown=shown, key=self.training_key)
-        self._known = known
+        _, changes, perturbed = self._look(x, y, learns=True, shown=shown, key=self.training_key)
         result = {}
         for key, value in self.shared.split(-changes / n).items():
             layer, name = key.rsplit(".", 1)
@@ -294,7 +293,7 @@ class SpikingEngine:
         if perturbed.learns_feedback and not perturbed.ridge:
             for route in self.plan.feedback:
                 units, source = self.units(route.layer), self.units(route.source)
-                E, wanted = shown.net[:, source], shown.change[:, None] * perturbed.noise[:, units]
+                E, wanted = shown.net_events[:, source], shown.change[:, None] * perturbed.noise[:, units]
                 B = self.params[f"layers.{route.layer}.B"]
                 result[f"layers.{route.layer}.dB"] = (E.T @ (E @ B - wanted) / n).astype(self.plan.dtype)
         return result
@@ -302,22 +301,20 @@ class SpikingEngine:
     def units(self, layer: int) -> slice:
         """A layer's part of everything that goes by unit."""
         row = self.shared.layers[layer]
-        return slice(row[layout.UNITS], row[layout.UNITS] + row[layout.WIDTH])
+        return slice(row[teaching.UNITS], row[teaching.UNITS] + row[teaching.WIDTH])
 
     def activities(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """Activity of every layer for one batch, (n_samples, n_post) each: spikes over those of an activity of 1."""
-        known, shown = self._known, self._shown(len(x))
-        self._look(self.samples(x, y), learns=False, shown=shown, key=self.test_key)
-        self._known = known
+        shown = self._shown(len(x))
+        self._look(x, y, learns=False, shown=shown, key=self.test_key)
         full = self.spiking.peak * self.spiking.test_ticks
         parts = (shown.spikes[:, self.units(layer)] for layer in range(self.plan.n_layers))
         return [(part / full).astype(self.plan.dtype) for part in parts]
 
     def classes(self, x: np.ndarray) -> np.ndarray:
         """The class that each sample is given, (n_samples,): that by which `evaluate` counts errors."""
-        known, shown = self._known, self._shown(len(x))
-        self._look(self.samples(x, np.zeros(len(x), np.int64)), learns=False, shown=shown, key=self.test_key)
-        self._known = known
+        shown = self._shown(len(x))
+        self._look(x, np.zeros(len(x), np.int64), learns=False, shown=shown, key=self.test_key)
         return shown.named
 
     @property

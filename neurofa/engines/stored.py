@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels.storing import EXACT, LEVEL_COLUMNS, LOW, ROUNDINGS
+from ..kernels.storing import EXACT, LEVEL_COLUMNS, LEVEL_LOW, ROUNDINGS
 from ..rules import Grid, OnChip, Plan
 from .circuits import Circuit
 
@@ -25,7 +25,7 @@ class Stored(NamedTuple):
 
 
 def row_of_grid(grid: Grid | None) -> tuple[float, float, float, float]:
-    """Columns of levels."""
+    """A grid as a row of levels; without one, a row that leaves values as they are but for the step."""
     return (0.0, 1.0, -math.inf, math.inf) if grid is None else (grid.origin, grid.step, grid.low, grid.high)
 
 
@@ -41,7 +41,7 @@ def levels_of(on_chip: OnChip, names: Sequence[str]) -> np.ndarray:
         grid = on_chip.weights[int(name.split(".")[1])]
         row[:] = row_of_grid(grid)
         if grid is not None and name.endswith(".b"):
-            row[LOW] = grid.origin
+            row[LEVEL_LOW] = grid.origin
     return rows
 
 

@@ -1,5 +1,6 @@
 """Training-set augmentation, renewed each epoch: horizontal flip, elastic deformation, Gaussian noise."""
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -107,6 +108,8 @@ def augmenter(
                 block /= scaling[1]
         return out
 
+    scales = () if scaling is None else tuple(zlib.crc32(np.ascontiguousarray(part).data) for part in scaling)
+    augment.__qualname__ = f"augmenter{(names, image_shape, seed, sigma, alpha, *scales)}"  # known to checkpoints by it
     return augment
 
 

@@ -46,7 +46,7 @@ REAL_COLUMNS = 17
 # columns of Tables.projections; PTR_AT is -1 where the projection is all-to-all
 PRE, TARGET, W_AT, PTR_AT, INDEX_AT, DELAY, PLASTIC, TRACE_AT, SENDS_ALL = range(9)
 PROJECTION_COLUMNS = 9
-# columns of Cells.clock: ticks made before the population's last integration + 1, and whether it sleeps
+# columns of Cells.clock: the first tick that the state does not include yet, and whether the population is skipped
 UPDATED, ASLEEP = range(2)
 # entries of Cells.operations
 FORWARD, FEEDBACK, UPDATE = range(3)

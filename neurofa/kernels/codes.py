@@ -67,6 +67,6 @@ class Buffers(NamedTuple):
     modulator: np.ndarray
     delta: np.ndarray
     noise: np.ndarray
-    partial: np.ndarray  # (threads - 1, largest layer times batch)
+    partial: np.ndarray  # flat, threads - 1 times the largest layer times the batch
     block: np.ndarray  # (threads, block of a gradient)
     losses: np.ndarray  # (batch,) float64, by sample

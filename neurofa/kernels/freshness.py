@@ -8,6 +8,8 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
+from numba import config
+
 STAMP = "kernels.sha256"
 
 
@@ -20,7 +22,7 @@ def forget_stale(folder: Path | None = None) -> bool:
     folder = folder or Path(__file__).parent
     sources = sorted(folder.glob("*.py"))
     state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    cache = folder / "__pycache__"
+    cache = _cache_of(folder)
     stamp = cache / STAMP
     stale: list[Path] = []
     with suppress(OSError):
@@ -29,6 +31,15 @@ def forget_stale(folder: Path | None = None) -> bool:
         stale = [*cache.glob("*.nbi"), *cache.glob("*.nbc")]
         for path in stale:
             path.unlink(missing_ok=True)
-        cache.mkdir(exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         stamp.write_text(state)
     return bool(stale)
+
+
+def _cache_of(folder: Path) -> Path:
+    """Where Numba keeps what it compiles of a folder: beside the sources, or in the folder of ``NUMBA_CACHE_DIR``."""
+    elsewhere = getattr(config, "CACHE_DIR", "")
+    if not elsewhere:
+        return folder / "__pycache__"
+    source = str(folder.absolute())
+    return Path(elsewhere, f"{folder.name}_{hashlib.sha1(source.encode()).hexdigest()}")

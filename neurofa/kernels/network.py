@@ -19,7 +19,6 @@ from .codes import (
     ERROR_SIGN,
     FIXED,
     FOLLOW,
-    LOSS_CHANGE,
     MINIMUM,
     N_POST,
     N_PRE,
@@ -172,18 +171,7 @@ def output_signal(net, buffers, labels, order, start, batch):
 def send_back(net, state, buffers, labels, order, start, batch):
     """Modulators and deltas of all hidden layers, from the output to the input."""
     last = net.layout.shape[0] - 1
-    if last == 0:
-        return
-    if net.signal == NO_SIGNAL:
-        return
-    if net.signal == LOSS_CHANGE:  # the modulators are there already
-        for layer in range(last):
-            units, n = net.layout[layer, POST_UNITS], net.layout[layer, N_POST]
-            modulator, slope = rows_of(buffers.modulator, units, n, batch), rows_of(buffers.slope, units, n, batch)
-            delta = rows_of(buffers.delta, units, n, batch)
-            for j in range(n):
-                for i in range(batch):
-                    delta[j, i] = modulator[j, i] * slope[j, i]
+    if last == 0 or net.signal == NO_SIGNAL:
         return
     output = output_signal(net, buffers, labels, order, start, batch)
     for layer in range(last - 1, -1, -1):

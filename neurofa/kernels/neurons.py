@@ -120,7 +120,7 @@ def integrate_in_integers(population, reals, v, current, inputs, refractory, rea
 
 @tick_kernel
 def low_pass(drive, inputs, decay, gain):
-    """Follow what arrives."""
+    """Low-pass filter of the input."""
     for j in range(drive.size):
         drive[j] = drive[j] * decay + gain * inputs[j]
 

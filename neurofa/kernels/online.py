@@ -11,7 +11,7 @@ from .neurons import wake
 from .plasticity import learn_by_traces, raise_to, row_of, store_changes
 from .presenting import Show, present
 from .storing import DECAY, EXACT, HOMEOSTASIS, SUMMED, begin_draws, tick_draws
-from .teaching import B_AT, POPULATION, SOURCE, UNITS, WIDTH, store_modulator
+from .teaching import LAYER_B_AT, LAYER_SOURCE, POPULATION, UNITS, WIDTH, store_modulator
 
 DECAY_EVERY = 100  # presentations between two weight decays
 
@@ -67,7 +67,7 @@ class Shown(NamedTuple):
     named: np.ndarray  # class, int64
     change: np.ndarray  # of the loss over the noise's deviation
     spikes: np.ndarray  # (n, units), int64
-    net: np.ndarray  # (n, units) signed events, int64
+    net_events: np.ndarray  # (n, units) signed events, int64
     received: np.ndarray  # (n, units) modulators
 
 
@@ -108,7 +108,7 @@ def show_one(net, show, samples, perturbed, shown, row, n, m, number, tick):
     first = quiet if perturbed.clean else noise
     loss, named = present(net, show, first, samples.targets, label, middle, tick)
     shown.spikes[row] = cells.emitted
-    shown.net[row] = teaching.net
+    shown.net_events[row] = teaching.net_events
     shown.received[row] = teaching.received
     change = 0.0
     if noisy and perturbed.clean:
@@ -151,13 +151,13 @@ def learn_from_loss(net, xi, change, tick):
 
 
 @presentation_kernel
-def learn_feedback(teaching, layer, wanted, net, rate, inverse, ridge):
+def learn_feedback(teaching, layer, wanted, net_events, rate, inverse, ridge):
     """B of a layer learns from one presentation: a step down the gradient, or recursive least squares."""
     row = teaching.layers[layer]
-    source = teaching.layers[row[SOURCE]]
+    source = teaching.layers[row[LAYER_SOURCE]]
     n, n_source = row[WIDTH], source[WIDTH]
-    B = teaching.feedback[row[B_AT] : row[B_AT] + n * n_source].reshape(n_source, n)
-    E = net[source[UNITS] : source[UNITS] + n_source]
+    B = teaching.feedback[row[LAYER_B_AT] : row[LAYER_B_AT] + n * n_source].reshape(n_source, n)
+    E = net_events[source[UNITS] : source[UNITS] + n_source]
     gain = np.zeros(n_source)
     norm = 1.0
     if ridge:
@@ -204,10 +204,10 @@ def follow_up(net, perturbed, after, shown, row, m, number):
         lo, width = teaching.layers[layer, UNITS], teaching.layers[layer, WIDTH]
         if perturbed.learns_feedback:
             wanted = shown.change[row] * perturbed.noise[m, lo : lo + width]
-            at, n = perturbed.inverse_at[layer], teaching.layers[teaching.layers[layer, SOURCE], WIDTH]
+            at, n = perturbed.inverse_at[layer], teaching.layers[teaching.layers[layer, LAYER_SOURCE], WIDTH]
             inverse = perturbed.inverse[at : at + (n * n if perturbed.ridge else 0)]
             square = inverse.reshape(n, n) if perturbed.ridge else inverse.reshape(0, 1)
-            learn_feedback(teaching, layer, wanted, shown.net[row], perturbed.rate, square, perturbed.ridge)
+            learn_feedback(teaching, layer, wanted, shown.net_events[row], perturbed.rate, square, perturbed.ridge)
         q = after.bias[layer]
         if after.homeostasis and q >= 0:
             wanted = np.zeros(width)

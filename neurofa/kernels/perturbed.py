@@ -18,8 +18,7 @@ from .subnormal import flush_subnormals, restore
 class Learned(NamedTuple):
     """What learned feedback keeps, laid out as the feedback is unless said otherwise."""
 
-    grad: np.ndarray  # dB in the shape of the stored feedback
-    product: np.ndarray  # lambda E^T, the same
+    product: np.ndarray  # lambda E^T of a ridge regression, otherwise dB, in the shape of the stored feedback
     square: np.ndarray  # E E^T of one batch, as large as for the widest source
     residual: np.ndarray  # E B - lambda, neuron-major like activities
     moment: np.ndarray  # (layers, widest source, widest source) float64: sum of E E^T
@@ -67,6 +66,20 @@ def estimate(net, buffers, noisy, batch, noise_std):
 
 
 @njit(cache=True, error_model="numpy")
+def take_estimates(net, buffers, noisy, batch):
+    """Modulators of all hidden neurons are their lambda, and deltas follow."""
+    for layer in range(net.layout.shape[0] - 1):
+        units, n_post = net.layout[layer, POST_UNITS], net.layout[layer, N_POST]
+        estimated, slope = rows_of(noisy.modulator, units, n_post, batch), rows_of(buffers.slope, units, n_post, batch)
+        modulator = rows_of(buffers.modulator, units, n_post, batch)
+        delta = rows_of(buffers.delta, units, n_post, batch)
+        for j in range(n_post):
+            for n in range(batch):
+                modulator[j, n] = estimated[j, n] / batch
+                delta[j, n] = modulator[j, n] * slope[j, n]
+
+
+@njit(cache=True, error_model="numpy")
 def regress(net, state, buffers, noisy, learned, batch):
     """Gradient of B, or the moments of the ridge regression, from the deltas and lambda of one batch."""
     for layer in range(net.layout.shape[0] - 1):
@@ -97,7 +110,6 @@ def regress(net, state, buffers, noisy, learned, batch):
                 for n in range(batch):
                     residual[j, n] = batch * residual[j, n] - estimated[j, n]
             np.dot(residual, delta.T, product)
-            learned.grad[at : at + n_layer * n_source] = learned.product[at : at + n_layer * n_source]
 
 
 @njit(cache=True, error_model="numpy")
@@ -117,7 +129,7 @@ def renew(net, state, learned):
             else:
                 B[:] = np.nan  # found at the end of the stretch, and reported as divergence
         else:
-            grad = learned.grad[at : at + n_layer * n_source].reshape(n_layer, n_source)
+            grad = learned.product[at : at + n_layer * n_source].reshape(n_layer, n_source)
             for j in range(n_layer):
                 for k in range(n_source):
                     B[j, k] -= learned.rate * grad[j, k]
@@ -142,21 +154,16 @@ def advance_perturbed(
         )
         for n in range(batch):
             total += buffers.losses[n]
-        if not math.isfinite(total):
+        if optimiser != STORE and not math.isfinite(total):
             break
         draw_noise(net, noisy, rng, batch)
         again = begin_noisy(net, buffers, noisy, batch, learned.noise_std)
         forward(net, state, noisy, x, labels, values, order, start, batch, learns, key, step, learned.noise_std, again)
         estimate(net, buffers, noisy, batch, learned.noise_std)
         if net.signal == LOSS_CHANGE:
-            for layer in range(net.layout.shape[0] - 1):
-                units, n_post = net.layout[layer, POST_UNITS], net.layout[layer, N_POST]
-                modulator = rows_of(buffers.modulator, units, n_post, batch)
-                estimated = rows_of(noisy.modulator, units, n_post, batch)
-                for j in range(n_post):
-                    for n in range(batch):
-                        modulator[j, n] = estimated[j, n] / batch
-        send_back(net, state, buffers, labels, order, start, batch)
+            take_estimates(net, buffers, noisy, batch)
+        else:
+            send_back(net, state, buffers, labels, order, start, batch)
         if learned.learns:
             regress(net, state, buffers, noisy, learned, batch)
         step += 1

@@ -21,7 +21,7 @@ from .circuit import (
 from .compiling import inline_kernel, tick_kernel
 from .storing import (
     EXACT,
-    HIGH,
+    LEVEL_HIGH,
     TICK,
     TRACES,
     change_by_factor,
@@ -101,7 +101,7 @@ def change_sparse_rows(changes, targets, indptr, units, amounts, factor, minimum
 
 @tick_kernel
 def raise_to(row, minimum):
-    """Lower bound."""
+    """Raise values below `minimum` to it."""
     for j in range(row.size):
         row[j] = minimum if row[j] < minimum else row[j]
 
@@ -196,7 +196,7 @@ def follow_spikes(circuit, cells, synapses, q, tick):
         else:
             synapses.trace[at] = faded(synapses, cells.draw, q, i, at, tick, True) + 1
         if synapses.trace_rounding != EXACT and not counts:
-            synapses.trace[at] = min(synapses.trace[at], synapses.trace_levels[HIGH])
+            synapses.trace[at] = min(synapses.trace[at], synapses.trace_levels[LEVEL_HIGH])
         synapses.seen[at] = tick
 
 

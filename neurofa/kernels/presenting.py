@@ -10,7 +10,7 @@ from .neurons import copy_to, integrate, wake
 from .plasticity import Synapses, follow_spikes, forget_traces
 from .storing import tick_draws
 from .subnormal import flush_subnormals, restore
-from .teaching import POPULATION, SOURCE, UNITS, WIDTH, Teaching, teach
+from .teaching import LAYER_SOURCE, POPULATION, UNITS, WIDTH, Teaching, teach
 
 
 class Inputs(NamedTuple):
@@ -50,7 +50,7 @@ class Show(NamedTuple):
 def begin(circuit, cells, synapses, teaching, resting, fresh, tick):
     """Start a presentation: counts at 0, and the state at rest if `fresh`. `resting` holds initial membranes."""
     cells.emitted[:] = 0
-    teaching.net[:] = 0
+    teaching.net_events[:] = 0
     teaching.total[:] = 0
     teaching.held_signal[:] = 0
     teaching.received[:] = 0
@@ -58,7 +58,7 @@ def begin(circuit, cells, synapses, teaching, resting, fresh, tick):
         last = teaching.layers.shape[0] - 1
         for layer in range(last):
             row = teaching.layers[layer]
-            if row[SOURCE] == last:
+            if row[LAYER_SOURCE] == last:
                 synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]] = 0
                 teaching.active[layer] = False
     if not fresh:
@@ -121,6 +121,9 @@ def run_ticks(net, show, noise, targets, label, first, last, tick):
             for q in range(circuit.projections.shape[0]):
                 if circuit.projections[q, PLASTIC] != STATIC:
                     follow_spikes(circuit, cells, synapses, q, tick + k)
+    if last == show.n_ticks:  # a class hangs on the membranes of outputs, which may sleep
+        output = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
+        wake(circuit, cells, output, tick + last - 1, learning)
     restore(before)
 
 
@@ -151,10 +154,8 @@ def present(net, show, noise, targets, label, middle, tick):
     circuit, cells, teaching, peak = net.circuit, net.cells, net.teaching, net.inputs.peak
     begin(circuit, cells, net.synapses, teaching, net.resting, show.fresh, tick)
     run_ticks(net, show, noise, targets, label, 0, show.n_ticks, tick)
-    output = teaching.layers[teaching.layers.shape[0] - 1, POPULATION]
-    wake(circuit, cells, output, tick + show.n_ticks - 1, show.learns or show.traces)
     loss, named = judge(circuit, cells, teaching, targets, peak, show.n_ticks)
     if targets.size == 1:
-        unit = circuit.populations[output, FIRST]
+        unit = circuit.populations[teaching.layers[teaching.layers.shape[0] - 1, POPULATION], FIRST]
         named = judge_single(cells, unit, middle, peak, show.n_ticks)
     return loss, named

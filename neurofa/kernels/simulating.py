@@ -35,6 +35,7 @@ class Log(NamedTuple):
     tick: np.ndarray  # (room,) int64
     unit: np.ndarray  # (room,) int32, over all populations
     filled: np.ndarray  # (1,) int64
+    reached: np.ndarray  # (1,) int64: ticks made
 
 
 @tick_kernel
@@ -119,5 +120,6 @@ def advance(circuit, cells, synapses, events, currents, log, learning, first, la
         if learning:
             plasticity(circuit, cells, synapses, tick + k)
         log_spikes(circuit, cells, log, k, tick + k)
+        log.reached[0] = k + 1
     restore(before)
     return reached

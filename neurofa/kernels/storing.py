@@ -9,7 +9,7 @@ ROUNDINGS = {"nearest": 1, "stochastic": 2, "truncate": 3}
 EXACT, NEAREST, STOCHASTIC, TRUNCATE = range(4)
 
 # columns of levels, a row for each array
-ORIGIN, STEP, LOW, HIGH = range(4)
+LEVEL_ORIGIN, LEVEL_STEP, LEVEL_LOW, LEVEL_HIGH = range(4)
 LEVEL_COLUMNS = 4
 
 # what is drawn from in Cells.draw: keys, their hashes with the presentation, and those with the tick
@@ -74,14 +74,14 @@ def rounded_change(stored, change, step, rounding, seed, j):
 @tick_kernel
 def rounded_value(value, levels, rounding, seed, j):
     """A value on its levels, within their ends."""
-    index = (np.float64(value) - levels[ORIGIN]) / levels[STEP]
+    index = (np.float64(value) - levels[LEVEL_ORIGIN]) / levels[LEVEL_STEP]
     if rounding == NEAREST:
         index = np.rint(index)
     elif rounding == STOCHASTIC:
         index = np.floor(index + uniform(seed, j))
     else:
-        index = np.trunc(np.float64(value) / levels[STEP]) - levels[ORIGIN] / levels[STEP]
-    return min(max(levels[ORIGIN] + levels[STEP] * index, levels[LOW]), levels[HIGH])
+        index = np.trunc(np.float64(value) / levels[LEVEL_STEP]) - levels[LEVEL_ORIGIN] / levels[LEVEL_STEP]
+    return min(max(levels[LEVEL_ORIGIN] + levels[LEVEL_STEP] * index, levels[LEVEL_LOW]), levels[LEVEL_HIGH])
 
 
 @tick_kernel
@@ -94,7 +94,7 @@ def round_values(values, levels, rounding, seed):
 @tick_kernel
 def change_by_factor(row, amount, factor, levels, rounding, seed):
     """A row of stored synapses, by `amount` times the third factor: a loop for each rounding, so that each is fast."""
-    low, high, step = levels[LOW], levels[HIGH], levels[STEP]
+    low, high, step = levels[LEVEL_LOW], levels[LEVEL_HIGH], levels[LEVEL_STEP]
     per_step = np.float64(amount) / step  # exact: a step is a power of two
     if rounding == STOCHASTIC:
         for j in range(row.size):
@@ -115,13 +115,13 @@ def change_row(row, changes, levels, rounding, seed):
     """A row of stored synapses, by changes that are rounded."""
     for j in range(row.size):
         if changes[j] != 0:
-            new = rounded_change(np.float64(row[j]), np.float64(changes[j]), levels[STEP], rounding, seed, j)
-            row[j] = min(max(new, levels[LOW]), levels[HIGH])
+            new = rounded_change(np.float64(row[j]), np.float64(changes[j]), levels[LEVEL_STEP], rounding, seed, j)
+            row[j] = min(max(new, levels[LEVEL_LOW]), levels[LEVEL_HIGH])
 
 
 @tick_kernel
 def keep_within(values, low, high):
-    """Ends."""
+    """Clip to [low, high]."""
     for j in range(values.size):
         values[j] = min(max(values[j], low), high)
 
@@ -129,7 +129,7 @@ def keep_within(values, low, high):
 @tick_kernel
 def store_shadow(row, shadow, levels, rounding):
     """Stored synapses from their weights in full precision, which are kept within the ends."""
-    keep_within(shadow, levels[LOW], levels[HIGH])
+    keep_within(shadow, levels[LEVEL_LOW], levels[LEVEL_HIGH])
     kind = NEAREST if rounding == STOCHASTIC else rounding
     for j in range(row.size):
         row[j] = rounded_value(shadow[j], levels, kind, np.uint32(0), j)

@@ -9,10 +9,10 @@ from .codes import ERROR_SIGN, FIXED, OFFSET, SIGN, TRANSPOSE
 from .compiling import inline_kernel, tick_kernel
 from .neurons import copy_to, wake
 from .plasticity import follow_spikes, forget, learn_at_spikes, learn_by_traces
-from .storing import EXACT, HIGH, LOW, MODULATORS, TICK, keep_within, round_values, row_seed
+from .storing import EXACT, LEVEL_HIGH, LEVEL_LOW, MODULATORS, TICK, keep_within, round_values, row_seed
 
 # columns of Teaching.layers
-POPULATION, UNITS, WIDTH, SOURCE, FOLLOW, B_AT, W_SOURCE, OWN_ERRORS = range(8)
+POPULATION, UNITS, WIDTH, LAYER_SOURCE, LAYER_FOLLOW, LAYER_B_AT, W_SOURCE, OWN_ERRORS = range(8)
 LAYER_COLUMNS = 8
 NO_SOURCE = -1
 
@@ -36,7 +36,7 @@ class Teaching(NamedTuple):
     basis: np.ndarray  # magnitude or offset that B follows W with, laid out as `feedback`
     level: np.ndarray  # u by unit, float64
     events: np.ndarray  # n by unit, of this tick, int64
-    net: np.ndarray  # E by unit, int64
+    net_events: np.ndarray  # E by unit, int64
     total: np.ndarray  # C, (n_out,) float64
     held_signal: np.ndarray  # s, (n_out,) float64
     received: np.ndarray  # by unit: sum of what a modulator received, or the value last set
@@ -49,14 +49,14 @@ class Teaching(NamedTuple):
 def send(teaching, weights, layer, k, amount, modulator):
     """Add `amount` times row `k` of the layer's feedback matrix to `modulator`."""
     row = teaching.layers[layer]
-    n, follow = row[WIDTH], row[FOLLOW]
-    at = row[B_AT] + k * n
+    n, follow = row[WIDTH], row[LAYER_FOLLOW]
+    at = row[LAYER_B_AT] + k * n
     if follow == FIXED:
         feedback = teaching.feedback[at : at + n]
         for j in range(n):
             modulator[j] += amount * feedback[j]
         return
-    n_source = teaching.layers[row[SOURCE], WIDTH]
+    n_source = teaching.layers[row[LAYER_SOURCE], WIDTH]
     forward = weights[row[W_SOURCE] + k :]  # column k of W, every n_source-th element
     if follow == TRANSPOSE:
         for j in range(n):
@@ -91,14 +91,15 @@ def count_errors(cells, teaching, slot_start, n_spikes, targets, peak):
 @tick_kernel
 def emit(teaching, layer, level, events, threshold):
     """Signed events of a layer's error neurons: as many as the threshold fits into the level."""
-    net = teaching.net[teaching.layers[layer, UNITS] : teaching.layers[layer, UNITS] + teaching.layers[layer, WIDTH]]
+    row = teaching.layers[layer]
+    net_events = teaching.net_events[row[UNITS] : row[UNITS] + row[WIDTH]]
     found = False
     for k in range(level.size):
         n = np.int64(level[k] / threshold)
         events[k] = n
         if n != 0:
             level[k] -= n * threshold
-            net[k] += n
+            net_events[k] += n
             found = True
     teaching.fired[layer] = found
 
@@ -139,9 +140,9 @@ def fade(teaching, layer, modulator):
 def receive_events(cells, synapses, teaching, layer, modulator):
     """A hidden layer's modulator receives the events of its source; returns whether there were any."""
     row = teaching.layers[layer]
-    if not teaching.fired[row[SOURCE]]:
+    if not teaching.fired[row[LAYER_SOURCE]]:
         return False
-    source = teaching.layers[row[SOURCE]]
+    source = teaching.layers[row[LAYER_SOURCE]]
     events = teaching.events[source[UNITS] : source[UNITS] + source[WIDTH]]
     received = teaching.received[row[UNITS] : row[UNITS] + row[WIDTH]]
     for k in range(events.size):
@@ -157,7 +158,7 @@ def receive_events(cells, synapses, teaching, layer, modulator):
 def take_held(cells, synapses, teaching, layer, modulator, changed):
     """A hidden layer's modulator is set to the held signal through its feedback; returns whether it is other than 0."""
     row = teaching.layers[layer]
-    if changed == 0 and row[FOLLOW] == FIXED and not teaching.at_error and teaching.rounding == EXACT:
+    if changed == 0 and row[LAYER_FOLLOW] == FIXED and not teaching.at_error and teaching.rounding == EXACT:
         return teaching.active[layer]
     modulator[:] = 0
     found = False
@@ -177,9 +178,25 @@ def store_modulator(draw, teaching, layer, modulator):
     """Put a layer's modulators on their levels; those of the output, which count events, within the ends alone."""
     levels = teaching.levels[layer]
     if layer == teaching.layers.shape[0] - 1:
-        keep_within(modulator, levels[LOW], levels[HIGH])
+        keep_within(modulator, levels[LEVEL_LOW], levels[LEVEL_HIGH])
     else:
         round_values(modulator, levels, teaching.rounding, row_seed(draw[TICK], MODULATORS + layer))
+
+
+@tick_kernel
+def pass_on_errors(circuit, cells, synapses, teaching, layer, tick):
+    """Error neurons of a hidden layer integrate psi M and emit events."""
+    row = teaching.layers[layer]
+    units = slice(row[UNITS], row[UNITS] + row[WIDTH])
+    events = teaching.events[units]
+    events[:] = 0
+    teaching.fired[layer] = False
+    if teaching.active[layer]:
+        wake(circuit, cells, row[POPULATION], tick, True)
+        level, post, modulator = teaching.level[units], cells.post[units], synapses.modulator[units]
+        for j in range(level.size):
+            level[j] += post[j] * modulator[j]
+        emit(teaching, layer, level, events, teaching.hidden_threshold)
 
 
 @tick_kernel
@@ -190,7 +207,7 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
         row = teaching.layers[layer]
         units = slice(row[UNITS], row[UNITS] + row[WIDTH])
         modulator, events = synapses.modulator[units], teaching.events[units]
-        held = teaching.held and row[SOURCE] == last
+        held = teaching.held and row[LAYER_SOURCE] == last
         found = False
         if layer == last:
             found = teaching.fired[last]
@@ -199,7 +216,7 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
                 for k in range(events.size):
                     modulator[k] += events[k]
                     received[k] += events[k]
-        elif row[SOURCE] == NO_SOURCE:
+        elif row[LAYER_SOURCE] == NO_SOURCE:
             continue
         elif held:
             if acts:
@@ -219,14 +236,7 @@ def modulate(circuit, cells, synapses, teaching, changed, acts, tick):
         ):
             store_modulator(cells.draw, teaching, layer, modulator)
         if row[OWN_ERRORS]:
-            events[:] = 0
-            teaching.fired[layer] = False
-            if teaching.active[layer]:
-                wake(circuit, cells, row[POPULATION], tick, True)
-                level, post = teaching.level[units], cells.post[units]
-                for j in range(level.size):
-                    level[j] += post[j] * modulator[j]
-                emit(teaching, layer, level, events, teaching.hidden_threshold)
+            pass_on_errors(circuit, cells, synapses, teaching, layer, tick)
 
 
 @tick_kernel
@@ -237,7 +247,7 @@ def fade_all(synapses, teaching, k):
     last = teaching.layers.shape[0] - 1
     for layer in range(last + 1):
         row = teaching.layers[layer]
-        if teaching.at_error or not (teaching.held and row[SOURCE] == last):
+        if teaching.at_error or not (teaching.held and row[LAYER_SOURCE] == last):
             fade(teaching, layer, synapses.modulator[row[UNITS] : row[UNITS] + row[WIDTH]])
 
 

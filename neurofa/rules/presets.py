@@ -9,7 +9,7 @@ LILLICRAP = "Lillicrap et al. 2016, Nat. Commun. 7:13276"
 NOKLAND = "Nøkland 2016, NeurIPS 29"
 FRENKEL = "Frenkel et al. 2021, Front. Neurosci. 15:629892"
 LECHNER = "Lechner 2020, ICLR"
-ROBERTSON = "Robertson & Koyejo 2024, ICML, PMLR 235"
+ROBERTSON = "Robertson et al. 2024"  # stored rows have this in the hash of their description
 LANSDELL = "Lansdell et al. 2020, ICLR"
 FIETE = "Fiete & Seung 2006, Phys. Rev. Lett. 97:048104"
 

@@ -208,6 +208,16 @@ def test_inputs_in_any_memory_order():
     assert_same(actual, expected, 1e-14)
 
 
+@pytest.mark.parametrize("rule", [FA, NP_FA], ids=lambda rule: rule.name)
+def test_an_update_that_overflows_says_so(rule):
+    network = network_for(rule, (3, 4, 2), "relu", "identity", "mse")
+    params = lower(network, rule, 1, precision="float64").params
+    params = {key: 1e200 * value if key.endswith("W") else value for key, value in params.items()}
+    x, y = batch_for(network, 5, 1)
+    update = nf.updates(network, rule, params, x, y)
+    assert not np.isfinite(update["layers.1.dW"]).all()
+
+
 def test_read_only_inputs_are_accepted():
     network = network_for(NP_FA, (3, 4, 2))
     params = lower(network, NP_FA, 1, precision="float64").params
