@@ -8,12 +8,10 @@ epoch, in bins of 0.1; the paper takes 100 samples in 100 successive minibatches
 """
 
 import sys
-import tomllib
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
-from neurofa.experiments import finding, mean_of, panels, run_script, thinned, trained, where
+from neurofa.experiments import finding, mean_of, panels, paper_of, run_script, thinned, trained, where
 
 SEEDS = {"quick": 1, "default": 1, "full": 1}
 PROTOCOL = {
@@ -31,9 +29,8 @@ SATURATED = 0.9  # the two outermost bins of tanh
 POINTS = 26
 
 
-@cache
 def rates() -> dict:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["learning_rate"]
+    return paper_of(__file__)["learning_rate"]
 
 
 def jobs(mode: str, seed: int) -> list[dict]:

@@ -12,11 +12,19 @@ neighbours: one that fails by less than the paper's deviations says little.
 """
 
 import sys
-import tomllib
-from functools import cache
 from pathlib import Path
 
-from neurofa.experiments import compare, differences_of_verdicts, finding, mean_of, panels, run_script, trained, where
+from neurofa.experiments import (
+    compare,
+    differences_of_verdicts,
+    finding,
+    mean_of,
+    panels,
+    paper_of,
+    run_script,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 2, "full": 10}
 PROTOCOL = {
@@ -29,9 +37,8 @@ EPOCHS = {"quick": 6, "default": 100, "full": 100}
 PREFIX = "frenkel_2021_mnist_"
 
 
-@cache
 def published() -> dict:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["test_error"]
+    return paper_of(__file__)["test_error"]
 
 
 def jobs(mode: str, seed: int) -> list[dict]:

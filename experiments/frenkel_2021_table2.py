@@ -14,12 +14,21 @@ a third of this rate for drtp.) After that come the 40,000 training images inste
 """
 
 import sys
-import tomllib
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
-from neurofa.experiments import compare, differences_of_verdicts, finding, mean_of, panels, run_script, trained, where
+from neurofa.experiments import (
+    compare,
+    differences_of_verdicts,
+    finding,
+    mean_of,
+    panels,
+    paper_of,
+    run_script,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 1, "full": 10}
 PROTOCOL = {
@@ -36,9 +45,8 @@ RULE_ORDER = ("bp", "fa", "dfa", "sdfa", "drtp", "shallow")
 PREFIX = "frenkel_2021_cifar10_"
 
 
-@cache
 def published() -> dict:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["test_error"]
+    return paper_of(__file__)["test_error"]
 
 
 def jobs(mode: str, seed: int) -> list[dict]:

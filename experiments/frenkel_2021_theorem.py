@@ -128,9 +128,9 @@ def verdicts(rows: list[dict], paper: dict) -> list:
     return [
         finding("lemma: weights and activities of hidden layers have its form, but for rounding",
                 all(row["value"] < paper["rounding"] for row in of("lemma_rest")), of("lemma_rest")),
-        finding("lemma: the scalars of hidden layer k are positive from update k on",
+        finding("lemma: the scalars of hidden layer k are positive from update k on, whenever looked at",
                 all(row["value"] > 0 for row in grown), grown),
-        finding("lemma: they grow with every update", growing(grown), grown),
+        finding("lemma: they grow from each look to the next", growing(grown), grown),
         finding("the output's scalars have the signs of the error", all(row["value"] == 1 for row in signs), signs),
         finding("theorem: the signal is a multiple of pseudoinverse times error, but for rounding",
                 all(row["value"] < paper["rounding"] for row in of("theorem_rest")), of("theorem_rest")),
@@ -153,7 +153,7 @@ def changes(rows: list[dict], quantity: str) -> list[float]:
 
 
 def growing(rows: list[dict]) -> bool:
-    """Whether each scalar is larger at each update than at the one before."""
+    """Whether each scalar is larger at each update that is looked at than at the one before."""
     curves: dict[tuple, list] = {}
     for row in sorted(rows, key=lambda row: row["x"]):
         own = tuple(row[name] for name in ("loss", "hidden_layers", "seed", "layer", "quantity"))

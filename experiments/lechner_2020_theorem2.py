@@ -136,7 +136,7 @@ def verdicts(rows: list[dict], paper: dict) -> list:
         finding("appendix A.3: every coordinate of the update points against the gradient",
                 all(row["value"] * other["value"] < 0 for row in where(example, quantity="update")
                     for other in where(example, quantity="gradient", x=row["x"], seed=row["seed"])), example),
-        finding("theorem 2: with one output no weight of a mono-net points against the gradient, at any time",
+        finding("theorem 2: with one output no weight of a mono-net points against the gradient, whenever looked at",
                 max((row["value"] for row in single), default=1) == 0, single),
         finding("without the constraint on W some weights do, in both hidden layers, with B >= 0 and with DFA",
                 all(worst(mine, layer) > 0 for mine in controls for layer in (0, 1)), flat(controls)),

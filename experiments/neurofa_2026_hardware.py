@@ -25,16 +25,14 @@ backpropagation on the chip.)
 """
 
 import sys
-import tomllib
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from neurofa_2026_counting import PER_SAMPLE, operations_of
 
-from neurofa.experiments import finding, mean_of, panels, run_script, trained, where
+from neurofa.experiments import finding, mean_of, panels, paper_of, run_script, trained, where
 from neurofa.experiments.rows import by_seed
 
 if TYPE_CHECKING:
@@ -62,10 +60,9 @@ def jobs(mode: str, seed: int) -> list[dict]:
     return [{"rule": rule, "format": name, "seed": seed, "epochs": EPOCHS[mode]} for rule, name in pairs]
 
 
-@lru_cache(maxsize=1)
 def chosen() -> dict[str, Any]:
     """Settings by rule and format, from the file."""
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["settings"]
+    return paper_of(__file__)["settings"]
 
 
 def settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -124,11 +124,16 @@ def prepare(rule: "nf.Rule", format_name: str, search: Search, points: list[dict
     return done
 
 
+def rounding_of(format_name: str) -> str:
+    """How a format rounds changes of weights."""
+    return "stochastic" if format_name.endswith("stochastic") or format_name == "loihi" else "nearest"
+
+
 def starts(rule: "nf.Rule", format_name: str, before: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Points to begin with: the best of the same rounding searched before, then those chosen by hand."""
     import neurofa as nf
 
-    rounding = "stochastic" if format_name.endswith("stochastic") or format_name == "loihi" else "nearest"
+    rounding = rounding_of(format_name)
     alike = [point for key, point in before.items() if key.startswith(rule.name) and key.endswith(rounding)][-2:]
     spiking = nf.load_model("mnist").spiking_for(rule)
     hidden, output = spiking.training.rates(2)
@@ -326,8 +331,7 @@ def run(options: argparse.Namespace) -> None:
                       f"{row['seconds']} s, {point}", flush=True)  # fmt: skip
             study = study_of(rule, format_name, search)
             if study.get_trials(states=(TrialState.COMPLETE,)):
-                ending = "" if format_name.endswith("stochastic") else "-nearest"
-                found[f"{rule.name}-{format_name}{ending}"] = study.best_params
+                found[f"{rule.name}-{format_name}-{rounding_of(format_name)}"] = study.best_params
     for format_name in formats:
         for rule in rules:
             print(f"\n{best(rule, format_name, search)}", flush=True)

@@ -22,7 +22,9 @@ from neurofa.experiments import finding, mean_curves, panels, run_script, where
 SEEDS = {"quick": 1, "default": 1, "full": 6}
 EPOCHS = {"quick": 120, "default": 300, "full": 300}
 DATA = {"quick": "digits", "default": "mnist", "full": "mnist"}
-PROTOCOL = {mode: f"{epochs} epochs of 1,000 images of {DATA[mode]} (chosen here)" for mode, epochs in EPOCHS.items()}
+PROTOCOL = {
+    mode: f"{epochs} epochs of up to 1,000 images of {DATA[mode]} (chosen here)" for mode, epochs in EPOCHS.items()
+}
 MEASURED = ("quantity", "x", "value")
 WIDTH, SAMPLES, BATCH, SLOPE = 50, 1000, 100, 0.01
 RATES = {"vector": 0.05, "scalar": 0.01}

@@ -229,7 +229,8 @@ def test_resuming_as_another_run(case, here, refused):
         cli.main(["train", "m.toml", "--data", "d.npz", "--out", "out"])
     before = contents(here)
     message = refused("train", *RESUMED_OTHERWISE[case], "--data", "d.npz", "--out", "out", "--resume")
-    for word in (f"out/{CHECKPOINT}", "rule 'bp'", "another mode, model, rule, hardware, seed or", "another --out"):
+    others = "another mode, model, rule, protocol, hardware, seed, data"
+    for word in (f"out/{CHECKPOINT}", "rule 'bp'", others, "another --out"):
         assert word in message
     assert contents(here) == before
 

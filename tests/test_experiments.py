@@ -321,6 +321,42 @@ def test_rows_are_read_as_numbers_where_they_are_numbers(tmp_path):
     assert read_rows(tmp_path / "absent.csv") == []
 
 
+def test_a_fault_of_a_job_leaves_the_others(tmp_path, capsys):
+    path = toy(tmp_path, ("    folder.mkdir(parents=True, exist_ok=True)\n", '    1 / (job["rule"] != "a")\n'))
+    code, rows = run(path, "--seeds", "1")
+    assert code == 2
+    assert [row["rule"] for row in rows] == ["b"]
+    assert "a seed=0 epochs=5: ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_rows_of_the_full_protocol_alone_are_judged_by_it(tmp_path):
+    """Where it has jobs that the default has not."""
+    path = toy(tmp_path, ("for rule in WORTH]", 'for rule in WORTH if (rule == "b") == (mode == "full")]'))
+    code, rows = run(path, "--full", "--seeds", "1")
+    assert code == 0
+    mode, mine, words = protocol(Script(path), rows)
+    assert (mode, len(mine)) == ("full", 1)
+    assert words == "that of the paper; 1 of 3 seeds; 2 jobs of this protocol have not run yet"
+
+
+@pytest.mark.parametrize("script", OURS, ids=lambda script: script.name)
+def test_a_part_of_the_jobs_is_judged_as_far_as_it_goes(script):
+    """As `--only` leaves it: the rows of one value of each column, judged by a protocol that has more."""
+    rows = read_rows(Path(script.path.parent / "results" / f"{script.name}.csv"))
+    names = list(script.jobs("default", [0])[0]) if rows else []
+    for name in names:
+        for value in list(dict.fromkeys(row[name] for row in rows))[:6]:
+            mode, mine, _ = protocol(script, where(rows, **{name: value}))
+            judged(script, mine, mode)
+
+
+def test_a_table_with_a_broken_line_is_refused_by_its_number(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("rule,seed\nfa,0\nbp\n")
+    with pytest.raises(nf.InputError, match=r"a\.csv, line 3: not as many fields as columns"):
+        read_rows(path)
+
+
 def test_compute_counts_each_job_once():
     rows = [
         row(0, 1.0, 2.0, spec="p"),

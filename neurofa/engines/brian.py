@@ -13,7 +13,7 @@ from ..spec.errors import InputError, require, require_choice
 from ..spec.seeds import streams
 from .base import ON_SPIKES, put_back, require_batches, require_sizes, require_supported
 from .brian_refusals import require_known
-from .brian_running import Events, Loaded, brian2_for, encoded, judge, load, target_activities
+from .brian_running import Events, Loaded, brian2_for, encoded, load, losses_and_errors, target_activities
 from .brian_script import data_file, script
 from .brian_setting import Setting
 from .learner import require_unit_interval
@@ -217,9 +217,7 @@ class BrianEngine:
             loaded = self._learning()
             loaded.names["set_rates"](loaded.parts, self._rates(rates))
             self._begin_random(self.steps)
-            noise = []
-            if self.setting.perturbed:
-                noise.append(self._draw(len(chosen)))
+            noise = [self._draw(len(chosen))] if self.setting.perturbed else []
             events = encoded(
                 self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, self.setting.passes
             )
@@ -230,7 +228,7 @@ class BrianEngine:
             self._take(loaded)
             for name, variable, value in self._carried():
                 value[...] = loaded.parts[name].variables[variable].get_value()
-        loss, wrong = judge(
+        loss, wrong = losses_and_errors(
             self.plan,
             self.spiking,
             counts[:: self.setting.passes],
@@ -291,9 +289,10 @@ class BrianEngine:
         inputs = np.ascontiguousarray(x, self.plan.dtype)
         self.check_samples(inputs, y)
         with brian2_for(self.target):
-            if self._tested is None and not record:
-                self._tested = load(self.testing, False)
-            tested = load(self.testing, True) if record or self._tested is None else self._tested
+            if record:
+                tested = load(self.testing, True)
+            else:
+                tested = self._tested = self._tested or load(self.testing, False)
             tested.names["set_weights"](tested.parts, self.arrays())
             self._begin_random(0, 1)  # the same at each test
             for start in range(0, len(x), AT_ONCE):
@@ -307,7 +306,9 @@ class BrianEngine:
             return float("nan"), float("nan")
         total, errors = 0.0, 0.0
         for part, _, counts, membranes in self._tests(x, y, False):
-            loss, wrong = judge(self.plan, self.spiking, counts, membranes, y[part], self.spiking.test_ticks)
+            loss, wrong = losses_and_errors(
+                self.plan, self.spiking, counts, membranes, y[part], self.spiking.test_ticks
+            )
             total, errors = total + float(loss.sum()), errors + float(wrong.sum())
         return total / len(x), (errors if self.plan.task == "classification" else total) / len(x)
 

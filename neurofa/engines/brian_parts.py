@@ -155,7 +155,7 @@ def _events(s: Setting, layer: int) -> dict[str, tuple[str, str]]:
         found["epoch_over"] = due(s), "before_plasticity"
     if layer == s.last:
         found["judged"] = LAST_TICK, "presentation_ends"
-    if s.learns and (s.perturbed or s.homeostasis or s.clean):
+    if s.perturbed or s.homeostasis:
         found["shown"] = "(t_in_timesteps + 1) % (2*ticks) == 0" if s.clean else LAST_TICK, "presentation_ends"
     if s.plastic(layer) and s.weight_decay > 0:
         passes = 2 * DECAY_EVERY if s.clean else DECAY_EVERY

@@ -36,12 +36,17 @@ def _require_storable(plan: Plan, spiking: Spiking) -> None:
         f"hardware {name!r} rounds traces that decay by chance, once for all synapses of a neuron, which the brian "
         "engine cannot: its synapses have traces of their own; set tau_pre_ms to inf, or use mode 'spiking'",
     )
-    ticks = CUTOFF * spiking.tau_mod_ms / spiking.dt_ms
-    fades = not setting.at_error and not math.isinf(spiking.tau_mod_ms)
+    # what fades is set to 0 after a while, which the script does not do: a truncated change shows what is left of it
     stored = any(setting.modulator_grid(layer) is not None for layer in range(setting.last))
-    require(
-        not (fades and stored) or (spiking.reset_state and spiking.ticks <= ticks),
-        f"hardware {name!r} rounds modulators, of which nothing is left {CUTOFF} time constants after the last event; "
-        f"the brian engine has no such end, and needs reset_state and presentations of at most {ticks:g} ticks; set "
-        "tau_mod_ms to inf, or use mode 'spiking'",
-    )
+    truncates = any(grid is not None and grid.rounding == "truncate" for grid in plan.on_chip.weights)
+    for what, field, tau_ms, shows in (
+        ("modulators", "tau_mod_ms", math.inf if setting.at_error else spiking.tau_mod_ms, stored or truncates),
+        ("traces", "tau_pre_ms", spiking.tau_pre_ms if setting.at_error or setting.from_loss else math.inf, truncates),
+    ):
+        ticks = CUTOFF * tau_ms / spiking.dt_ms
+        require(
+            not shows or math.isinf(tau_ms) or (spiking.reset_state and spiking.ticks <= ticks),
+            f"hardware {name!r} rounds, and nothing is left of {what} {CUTOFF} time constants after the last event, an "
+            f"end that the brian engine lacks: it needs reset_state and presentations of at most {ticks:g} ticks; set "
+            f"{field} to inf, or use mode 'spiking'",
+        )

@@ -106,7 +106,7 @@ def encoded(plan: Plan, spiking: Spiking, x: np.ndarray, key: int, first: int, n
     return Events(np.concatenate(ticks), np.concatenate(units))
 
 
-def judge(
+def losses_and_errors(
     plan: Plan, spiking: Spiking, counts: np.ndarray, membranes: np.ndarray, y: np.ndarray, n_ticks: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Loss of each presentation, and whether it was classified wrongly."""

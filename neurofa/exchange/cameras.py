@@ -10,6 +10,8 @@ from ..spec import InputError
 from ..spec.errors import require, require_choice
 
 NMNIST_SIDE = 34  # pixels
+AEDAT2_END = b"#End Of ASCII Header"
+TAB, SPACE, TILDE = 9, 32, 126  # what a line of text has
 AEDAT3_END, POLARITY_EVENT = b"#!END-HEADER\r\n", 1
 OVERFLOW_ROW, OVERFLOW_US = 240, 2**13  # an event that says that the clock has gone round, and by how much
 
@@ -115,12 +117,17 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _aedat2(data: bytes, camera: str, path: Path) -> tuple[np.ndarray, ...]:
-    """Pairs of address and time, big-endian, after lines that begin with #."""
+    """Pairs of address and time, big-endian, after lines of text that begin with #, as the first event may, too."""
     at = 0
     while data[at : at + 1] == b"#":
         end = data.find(b"\n", at)
+        line = data[at : end if end >= 0 else None].rstrip(b"\r")
+        if not all(byte == TAB or SPACE <= byte <= TILDE for byte in line):
+            break
         require(end >= 0, f"{path} ends within its header; it is damaged")
         at = end + 1
+        if line == AEDAT2_END:
+            break
     require((len(data) - at) % 8 == 0, f"{path} ends within an event of 8 bytes; it is damaged")
     address, time_us = np.frombuffer(data, ">u4", offset=at).astype(np.int64).reshape(-1, 2).T
     if camera == "dvs128":

@@ -113,10 +113,19 @@ def _write_script(
         1 <= samples <= len(data.x_train),
         f"samples is {samples}; {data.name} has 1 to {len(data.x_train)} for training",
     )
-    engine = new_engine("brian", found.plan, found.spiking, batch_size=1, seed=seed)
+    training = found.spiking.training
+    engine = new_engine(
+        "brian", found.plan, found.spiking, batch_size=1, optimiser=training.optimiser, seed=seed
+    )  # fmt: skip
     assert isinstance(engine, BrianEngine)
-    rates = found.spiking.training.rates(found.plan.n_layers)
+    rates = training.rates(found.plan.n_layers)
     sizes = "-".join(str(size) for size in found.plan.sizes)
     title = f"{sizes} spiking neurons that learn by {found.rule.name or 'three factors'}"
     engine.write_script(Path(path), data.x_train[:samples].reshape(samples, -1), data.y_train[:samples], rates, title)
-    return []
+    shadow = found.hardware is not None and found.hardware.learning.shadow
+    left_out = {
+        f"batches of {training.batch_size or 'all'} samples: it learns from one at a time": training.batch_size != 1,
+        "the schedule: its rates are those of the first epoch": training.schedule is not None,
+        "what the run has kept in shadows of its weights: they begin at the stored ones": shadow,
+    }
+    return [words for words, there in left_out.items() if there]

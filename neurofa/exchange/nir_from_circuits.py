@@ -146,7 +146,7 @@ def read_circuit(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Circui
     kept = graph.metadata.get("synapses", {})
     try:
         connections = [_connection(own, graph, kept) for own in found.connections]
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{label}: the graph does not fit its description ({type(error).__name__} {error}); write the file again"
         ) from error

@@ -161,7 +161,7 @@ def read_nir(graph_or_path: nir.NIRGraph | str | os.PathLike[str]) -> Exchanged:
     network, spiking = found["network"], found["spiking"]
     try:
         params = _read_params(graph, network, spiking)
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{label}: the graph does not fit its description ({type(error).__name__} {error}); write the file again"
         ) from error

@@ -6,7 +6,7 @@ docs/experiments.md has the pattern.
 
 from .rows import mean_curves, mean_of, panels, thinned, where
 from .running import described_run, run_script, trained
-from .scripts import Script, bundled_scripts, load_script
+from .scripts import Script, bundled_scripts, load_script, paper_of
 from .verdicts import Verdict, compare, differences_of_verdicts, finding
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "mean_curves",
     "mean_of",
     "panels",
+    "paper_of",
     "run_script",
     "thinned",
     "trained",

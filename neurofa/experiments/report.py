@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from ..io.atomic import atomic_path
+from ..io.atomic import atomic_path, remove
 from ..io.results import write_table
 from ..plot import save_figure, styled
 from .rows import compute_seconds, not_run, of_jobs, read_rows, reusable
@@ -26,6 +26,7 @@ DRAWN = (
     "In the figure lines are means over seeds, on a logarithmic axis medians; bands reach from the smallest to the "
     "largest seed. A line without a band has one seed, or is drawn without."
 )
+MISSES = IndexError, KeyError, ValueError  # what a script meets that looks for jobs which have not run
 SUMMARY = (
     "| experiment | numbers within | findings that hold | protocol | compute |",
     "| --- | --- | --- | --- | --- |",
@@ -51,17 +52,21 @@ def protocol(script: Script, rows: Sequence[Row], mode: str = "") -> tuple[str, 
     return mode, mine, words + (f"; {missing} jobs of this protocol have not run yet" if missing else "")
 
 
+def has_whole_seed(script: Script, mine: Sequence[Row], mode: str) -> bool:
+    """Whether all jobs of at least one seed have run."""
+    return any(not not_run(mine, script.jobs(mode, [seed])) for seed in {int(row["seed"]) for row in mine})
+
+
 def judged(script: Script, mine: Sequence[Row], mode: str) -> list[Verdict]:
-    """The verdicts on rows of a mode; findings only if all jobs of at least one seed are there: they compare jobs."""
-    seeds = sorted({int(row["seed"]) for row in mine})
-    complete = any(not not_run(mine, script.jobs(mode, [seed])) for seed in seeds)
+    """The verdicts on rows of a mode; findings only if there is a whole seed, since they compare jobs."""
+    whole = has_whole_seed(script, mine, mode)
     try:
         found = script.module.verdicts(mine, script.paper)
-    except (IndexError, KeyError, ValueError):  # a finding that compares with jobs that have not run
-        if complete:
+    except MISSES:
+        if whole:
             raise
         return []
-    return [verdict for verdict in found if verdict is not None and (complete or not verdict.is_finding)]
+    return [verdict for verdict in found if verdict is not None and (whole or not verdict.is_finding)]
 
 
 def command_of(script: Script, mode: str) -> str:
@@ -87,9 +92,14 @@ def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str 
     }  # fmt: skip
     write_table(results / f"{script.name}_verdicts.csv", [known | verdict.row() for verdict in verdicts], COLUMNS)
     _write(results / f"{script.name}.md", _page(script, mine, verdicts, words, command))
-    with styled():
-        drawn = script.module.draw(mine, script.paper)
-    save_figure(drawn, results / f"{script.name}.png")
+    picture = results / f"{script.name}.png"
+    try:
+        with styled():
+            save_figure(script.module.draw(mine, script.paper), picture)
+    except MISSES:
+        if has_whole_seed(script, mine, mode):
+            raise
+        remove(picture)  # one of other rows; the page has its place for when there are enough
     return Outcome(verdicts, mine, words, command)
 
 

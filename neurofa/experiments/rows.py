@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..spec.errors import require
 from .scripts import MODES, Job, Row, Script, key
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def read_rows(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+        reader, rows = csv.DictReader(file), []
+        for row in reader:
+            whole = None not in row and None not in row.values()
+            require(whole, f"{path}, line {reader.line_num}: not as many fields as columns; remove the line")
+            rows.append({name: _number(name, text) for name, text in row.items()})
+        return rows
 
 
 def _number(name: str, text: str) -> Any:
@@ -91,7 +97,7 @@ def in_order(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 
 def by_seed(rows: Iterable[Row], column: str) -> list[float]:
-    """A value for each seed: the mean over a seed's rows of those that are numbers."""
+    """A value for each seed: the mean over a seed's rows of a column of numbers."""
     found: dict[int, list[float]] = {}
     for row in rows:
         found.setdefault(int(row["seed"]), []).append(float(row[column]))

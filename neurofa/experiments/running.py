@@ -18,7 +18,7 @@ from filelock import FileLock
 from .. import __version__
 from ..exits import BAD_INPUT, FAILED, INTERRUPTED, complain
 from ..io.results import environment, processors, write_table
-from ..spec.errors import InputError, require, require_choice
+from ..spec.errors import InputError, first_line, require, require_choice
 from .report import write_outcome
 from .rows import PROVENANCE, as_text, in_order, not_run, of_jobs, read_rows, reusable
 from .scripts import Job, Row, Script, results_folder
@@ -202,6 +202,8 @@ def _results(
                 yield futures[future], future.result(), ""
             except InputError as error:
                 yield futures[future], None, " ".join(str(error).split())
+            except Exception as error:  # a fault of the script, or a process that was killed; the others go on
+                yield futures[future], None, f"{type(error).__name__}: {first_line(error)}"
     except BaseException:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # until the workers have saved what they have

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,11 +54,10 @@ class Script:
         """The docstring's first line."""
         return self.doc.partition("\n")[0].rstrip(".")
 
-    @cached_property
+    @property
     def paper(self) -> dict[str, Any]:
         """The paper's values."""
-        path = self.path.with_suffix(".toml")
-        return read_toml(path, Where(str(path)), "give the paper's values in TOML beside the script")
+        return paper_of(self.path)
 
     @cached_property
     def module(self) -> ModuleType:
@@ -108,6 +107,13 @@ class Script:
     def spec(self, job: Job) -> str:
         """Hash of all descriptions that decide what a job's rows are, except its seed."""
         return spec_hash(*self.module.describe(job))
+
+
+@cache
+def paper_of(script: str | Path) -> dict[str, Any]:
+    """The paper's values: the TOML file beside a script, which is given by its ``__file__``."""
+    path = Path(script).with_suffix(".toml")
+    return read_toml(path, Where(str(path)), "give the paper's values in TOML beside the script")
 
 
 def key(job: Job) -> tuple[tuple[str, str], ...]:

@@ -51,7 +51,18 @@ def feedback_keys(network: Network, rule: Rule) -> dict[int, int]:
 
 
 def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
-    """The shape of every W and b of a network, by ``layers.l.W`` and ``layers.l.b``."""
+    """The shape of every W and b of a network.
+
+    Parameters
+    ----------
+    network
+        Whose parameters they are.
+
+    Returns
+    -------
+    dict
+        By ``layers.l.W`` and, where the layer has a bias, ``layers.l.b``.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     for index, layer in enumerate(network.layers):
         shapes[f"layers.{index}.W"] = network.sizes[index : index + 2]
@@ -61,7 +72,20 @@ def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
 
 
 def require_all(network: Network, params: Mapping[str, np.ndarray]) -> None:
-    """Refuse parameters that lack a W or a b."""
+    """Refuse parameters that lack a W or a b.
+
+    Parameters
+    ----------
+    network
+        That they are for.
+    params
+        Keys as in `Plan`.
+
+    Raises
+    ------
+    InputError
+        Names the first that is missing, and its shape.
+    """
     for key, shape in shapes_of(network).items():
         require(key in params, f"{key} is missing from the parameters; give an array of shape {shape}")
 

@@ -223,10 +223,14 @@ def test_what_is_drawn_depends_on_the_seed_alone():
     ("case", "said"),
     [
         (feature(Hardware(traces=TraceLevels(7, 4)), tau_pre_ms=8.0), "rounds traces that decay by chance"),
-        (feature(Hardware(modulators=NEAREST), tau_mod_ms=0.5), "rounds modulators, of which nothing is left"),
+        (feature(Hardware(modulators=NEAREST), tau_mod_ms=0.5), "rounds, and nothing is left of modulators"),
         (
             feature(Hardware(modulators=NEAREST), tau_mod_ms=5.0, reset_state=False),
-            "rounds modulators, of which nothing is left",
+            "rounds, and nothing is left of modulators",
+        ),
+        (
+            feature(Hardware(weights=replace(NEAREST, rounding="truncate")), tau_mod_ms=0.5),
+            "nothing is left of modulators.*set tau_mod_ms to inf",
         ),
     ],
 )

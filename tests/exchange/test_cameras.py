@@ -82,6 +82,17 @@ def test_aedat_2_of_both_cameras(tmp_path):
     assert events.units.tolist() == [(180 + 7) * 240 + 200]
 
 
+def test_aedat_2_whose_first_event_begins_like_a_line_of_its_header(tmp_path):
+    """A davis event of row 140 has # as its first byte, and may have the end of a line in it."""
+    path = tmp_path / "a.aedat"
+    words = [((140 << 22) | (x << 12) | (1 << 11), 10 * x) for x in range(1, 200)]
+    path.write_bytes(aedat2(*words))
+    events = read_aedat(path, "davis", width=240, height=180)
+    assert events.units.tolist() == [(180 + 140) * 240 + x for x in range(1, 200)]
+    path.write_bytes(b"#!AER-DAT2.0\r\n#End Of ASCII Header\r\n" + b"".join(struct.pack(">II", *w) for w in words))
+    assert len(read_aedat(path, "davis", width=240, height=180).units) == 199
+
+
 def test_aedat_3(tmp_path):
     path = tmp_path / "a.aedat"
     on, off, invalid = (9 << 17) | (4 << 2) | 3, (1 << 17) | (2 << 2) | 1, (1 << 17) | (2 << 2)

@@ -1,5 +1,7 @@
 """From a run's folder to a file for another tool."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,20 @@ def test_a_script_begins_from_what_a_run_has_learned(trained, data, tmp_path):
     arrays = np.load(tmp_path / "net_data.npz")
     assert any(np.array_equal(arrays[name], run.params["layers.0.W"]) for name in arrays.files)
     compile((tmp_path / "net.py").read_text(), "net.py", "exec")
+
+
+def test_a_script_has_the_weight_decay_and_says_what_it_leaves_out(data, tmp_path):
+    model = nf.load_model("digits")
+    training = replace(
+        model.spiking.training, batch_size=8, optimiser=nf.Optimiser("sgd", weight_decay=0.25),
+        schedule=nf.Schedule("step", every=2),
+    )  # fmt: skip
+    model = replace(model, spiking=replace(model.spiking, training=training), rules={})
+    said = export(model, tmp_path / "net.py", rule="dfa", data=data, samples=1)
+    assert "weight_decay = 0.25" in (tmp_path / "net.py").read_text()
+    assert [line.partition(":")[0] for line in said] == ["batches of 8 samples", "the schedule"]
+    plain = replace(model, spiking=replace(model.spiking, training=replace(training, batch_size=1, schedule=None)))
+    assert export(plain, tmp_path / "net.py", rule="dfa", data=data, samples=1) == []
 
 
 def test_the_script_of_a_run_on_a_chip_is_on_that_chip(stored, data, tmp_path):
