@@ -92,7 +92,7 @@ def costs(rows: list[dict]) -> "Figure":
     plot.memory_by_kind(axes[0], found)
     if counted:
         plot.operations_by_kind(axes[1], counted, legend=False)
-        axes[1].set_title("counted (bp was not run)")
+        axes[1].set_title("counted (bp was not run)", loc="left", fontsize=8)
     return figure
 
 
