@@ -218,9 +218,8 @@ class BrianEngine:
             loaded.names["set_rates"](loaded.parts, self._rates(rates))
             self._begin_random(self.steps)
             noise = [self._draw(len(chosen))] if self.setting.perturbed else []
-            events = encoded(
-                self.plan, self.spiking, inputs, self.training_key, self.steps, self.spiking.ticks, self.setting.passes
-            )
+            ticks, passes = self.spiking.ticks, self.setting.passes
+            events = encoded(self.plan, self.spiking, inputs, self.training_key, self.steps, ticks, passes)
             counts, membranes = self._show(loaded, events, target_activities(self.plan, self.spiking, y[chosen]), noise)
             self.steps += len(chosen)
             if "renew_feedback" in loaded.names:
@@ -228,14 +227,8 @@ class BrianEngine:
             self._take(loaded)
             for name, variable, value in self._carried():
                 value[...] = loaded.parts[name].variables[variable].get_value()
-        loss, wrong = losses_and_errors(
-            self.plan,
-            self.spiking,
-            counts[:: self.setting.passes],
-            membranes[:: self.setting.passes],
-            y[chosen],
-            self.spiking.ticks,
-        )
+        clean = counts[::passes], membranes[::passes]  # of the presentations without noise, where there are both
+        loss, wrong = losses_and_errors(self.plan, self.spiking, *clean, y[chosen], ticks)
         if not all(np.isfinite(value).all() for value in self.params.values()):
             loss[:] = np.nan
         return float(loss.sum()), float(wrong.sum() if self.plan.task == "classification" else loss.sum())

@@ -22,7 +22,7 @@ ACCURACIES = (99.9, 99.8, 99.5, 99.0, 98.0, 97.0, 95.0, 90.0, 80.0, 70.0, 50.0, 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 COLORS = (BLUE, VERMILLION, PURPLE, BLACK)  # of membranes, the first of full precision
 MEMORY = {
-    "weights": ("weights", "biases"),
+    "weights": ("weights", "biases", "shadows"),
     "feedback": ("feedback",),
     "neurons": ("membranes", "currents", "refractory", "thresholds", "post_factors", "delays"),
     "traces": ("traces",),
