@@ -130,7 +130,7 @@ def test_training_on_a_chip_ends_on_its_levels_and_says_so(mode, small, tmp_path
     model, data = small
     arguments = ("train", model, "--data", data, "--mode", mode, "--rule", "dfa", "--hardware", "int4_stochastic")
     assert neurofa(*arguments, "--out", tmp_path / "run") == 0
-    assert ("weights and feedback alone" in capsys.readouterr().err) == (mode == "rate")
+    assert ("weights, feedback and limits alone" in capsys.readouterr().err) == (mode == "rate")
     assert read_results(tmp_path / "run" / "results.nc").attrs["hardware"] == "int4_stochastic"
     assert neurofa("export", tmp_path / "run", tmp_path / "w.npz", "--to", "npz") == 0
     arrays = np.load(tmp_path / "w.npz")
