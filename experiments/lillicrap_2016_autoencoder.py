@@ -25,6 +25,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from lillicrap_2016_schedule import falling
+
 from neurofa.experiments import (
     compare,
     described_run,
@@ -59,12 +61,9 @@ def jobs(mode: str, seed: int) -> list[dict]:
 def described(job: dict):
     """The model of a job, with its epochs and where the rate falls."""
     import neurofa as nf
-    from neurofa.spec import Schedule
 
     model = nf.load_model(f"lillicrap_2016_autoencoder_{job['network']}")
-    milestones = (3 * job["epochs"] // 4, 9 * job["epochs"] // 10)
-    falls = Schedule("step", 0.1, milestones=milestones)
-    protocol = replace(model.training, epochs=job["epochs"], batch_size=job["batch"], schedule=falls)
+    protocol = replace(falling(model.training, job["epochs"]), batch_size=job["batch"])
     return replace(model, training=protocol, data=replace(model.data, train_samples=job["images"]))
 
 

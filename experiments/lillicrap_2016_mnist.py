@@ -32,6 +32,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from lillicrap_2016_schedule import falling
+
 from neurofa.experiments import (
     compare,
     described_run,
@@ -80,12 +82,10 @@ def jobs(mode: str, seed: int) -> list[dict]:
 def described(job: dict):
     """The model of a job, with its epochs and where the rate falls."""
     import neurofa as nf
-    from neurofa.spec import Schedule
 
     model = nf.load_model(f"lillicrap_2016_mnist_{job['network'].removesuffix(ELASTIC)}")
     network, protocol, _ = model.for_rule(nf.rules.named(job["rule"]))
-    milestones = (3 * job["epochs"] // 4, 9 * job["epochs"] // 10)
-    protocol = replace(protocol, epochs=job["epochs"], schedule=Schedule("step", 0.1, milestones=milestones))
+    protocol = falling(protocol, job["epochs"])
     augment = ("elastic",) if job["network"].endswith(ELASTIC) else ()
     data = replace(model.data, train_samples=job["images"], augment=augment)
     return replace(model, network=network, training=protocol, data=data, rules={})

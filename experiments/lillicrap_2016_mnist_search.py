@@ -12,6 +12,8 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from lillicrap_2016_schedule import falling
+
 SEED, IMAGES, VALIDATION, EPOCHS = 100, 25_000, 10_000, 16
 
 
@@ -20,7 +22,7 @@ def errors(
 ) -> list[float]:
     """Training and validation error, %, with W uniform on +-w and B on +-b (None: as the model's rules share them)."""
     import neurofa as nf
-    from neurofa.spec import Init, Schedule
+    from neurofa.spec import Init
 
     model = nf.load_model(f"lillicrap_2016_mnist_{name}")
     _, training, composed = model.for_rule(nf.rules.named(rule))
@@ -28,8 +30,7 @@ def errors(
     inits = {field: Init("uniform", low=-high, high=high) for field, high in given.items() if high is not None}
     *hidden, output = (replace(layer, **inits) for layer in model.network.layers)
     network = replace(model.network, layers=(*(replace(layer, units=units) for layer in hidden), output))
-    falls = Schedule("step", 0.1, milestones=(3 * EPOCHS // 4, 9 * EPOCHS // 10))
-    training = replace(training, epochs=EPOCHS, learning_rate=rate, schedule=falls)
+    training = replace(falling(training, EPOCHS), learning_rate=rate)
     images = IMAGES + VALIDATION
     spec = replace(model.data, normalisation=normalisation, train_samples=images, validation=VALIDATION / images)
     data = nf.load_data(spec, seed=SEED)
