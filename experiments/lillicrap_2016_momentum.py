@@ -11,13 +11,23 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import (
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    paper_of,
+    run_script,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 2, "default": 10, "full": 20}
 PROTOCOL = dict.fromkeys(SEEDS, "50 epochs of 10,000 samples (chosen here), learning rate 0.01")
 MEASURED = ("quantity", "x", "value")
 RATE = 0.01
-MOMENTA = (0.0, 0.5, 0.9)
+MOMENTA = tuple(paper_of(__file__)["momenta"])
 LOOKS = {alpha: {"color": color} for alpha, color in zip(MOMENTA, ("#56B4E9", "#0072B2", "#000000"), strict=True)}
 
 

@@ -18,12 +18,22 @@ from pathlib import Path
 import lillicrap_2016_deterministic as deterministic
 import numpy as np
 
-from neurofa.experiments import described_run, finding, mean_curves, mean_of, panels, run_script, trained, where
+from neurofa.experiments import (
+    described_run,
+    finding,
+    mean_curves,
+    mean_of,
+    panels,
+    paper_of,
+    run_script,
+    trained,
+    where,
+)
 
 SEEDS = {"quick": 1, "default": 5, "full": 10}
 PROTOCOL = dict.fromkeys(SEEDS, "the bounds of the paper, 10,000 samples (chosen here)")
 MODEL = "lillicrap_2016_linear_30_20_10"
-OMEGAS = (0.0001, 0.001, 0.05, 0.1, 0.125, 0.15, 0.2, 0.25)
+OMEGAS = tuple(paper_of(__file__)["omega"])
 SHOWN = (0, 100, 200, 300, 400, 500, 750, 1000, 1500, *range(2000, 10_001, 1000))  # samples at the points of the curves
 MEASURED = ("samples", "nse", "fa_to_bp_deg", "fa_to_pseudo_bp_deg", "pseudo_bp_to_bp_deg")
 

@@ -23,6 +23,7 @@ from neurofa.experiments import (
     mean_curves,
     mean_of,
     panels,
+    paper_of,
     run_script,
     thinned,
     trained,
@@ -45,7 +46,8 @@ def printed(job: dict) -> dict:
     """The weights that the note prints for the start of 2-2-1."""
     if (job["network"], job["rule"]) != ("2_2_1", "fa"):
         return {}
-    return {"layers.1.W": [[0.15], [-0.13]], "layers.0.B": [[-3.75, -4.53]]}
+    paper = paper_of(__file__)
+    return {"layers.1.W": [[weight] for weight in paper["weights_before"]], "layers.0.B": [paper["feedback"]]}
 
 
 def describe(job: dict) -> tuple:
