@@ -350,6 +350,20 @@ def test_a_part_of_the_jobs_is_judged_as_far_as_it_goes(script):
             judged(script, mine, mode)
 
 
+def test_a_figure_that_needs_more_jobs_is_left_out_and_the_page_says_so(tmp_path):
+    path = toy(
+        tmp_path, ("    figure, (ax,) = panels()\n", '    where(rows, rule="b")[0]\n    figure, (ax,) = panels()\n')
+    )
+    page, picture = (tmp_path / "results" / f"nobody_2026_table1.{end}" for end in ("md", "png"))
+    code, _ = run(path, "--only", "rule=a")
+    assert code == 0
+    assert "Too few of its jobs have run for a figure." in page.read_text()
+    assert not picture.exists()
+    run(path)
+    assert "nobody_2026_table1.png" in page.read_text()
+    assert picture.exists()
+
+
 def test_a_table_with_a_broken_line_is_refused_by_its_number(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("rule,seed\nfa,0\nbp\n")

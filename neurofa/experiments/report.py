@@ -3,15 +3,18 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__
 from ..io.atomic import atomic_path, remove
 from ..io.results import write_table
 from ..plot import save_figure, styled
-from .rows import compute_seconds, not_run, of_jobs, read_rows, reusable
+from .rows import OVER_SEEDS, compute_seconds, not_run, of_jobs, read_rows, reusable
 from .scripts import Row, Script, bundled_scripts
 from .verdicts import Verdict, duration, lines_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = (
     "experiment", "item", "paper", "paper_std", "ours", "ours_std", "seeds", "difference", "tolerance", "within",
@@ -91,29 +94,44 @@ def write_outcome(script: Script, rows: Sequence[Row], results: Path, mode: str 
         "experiment": script.name, "protocol": words, "neurofa": rows[0]["neurofa"], "command": command,
     }  # fmt: skip
     write_table(results / f"{script.name}_verdicts.csv", [known | verdict.row() for verdict in verdicts], COLUMNS)
-    _write(results / f"{script.name}.md", _page(script, mine, verdicts, words, command))
+    figure = drawn(script, mine, mode)
     picture = results / f"{script.name}.png"
-    try:
-        with styled():
-            save_figure(script.module.draw(mine, script.paper), picture)
-    except MISSES:
-        if has_whole_seed(script, mine, mode):
-            raise
-        remove(picture)  # one of other rows; the page has its place for when there are enough
+    if figure is None:
+        remove(picture)  # one of other rows
+    else:
+        save_figure(figure, picture)
+    _write(results / f"{script.name}.md", _page(script, mine, verdicts, words, command, figure))
     return Outcome(verdicts, mine, words, command)
 
 
-def _page(script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str) -> str:
+def drawn(script: Script, mine: Sequence[Row], mode: str) -> "Figure | None":
+    """The figure of an experiment, or None where too few of its jobs have run for one."""
+    try:
+        with styled():
+            return script.module.draw(mine, script.paper)
+    except MISSES:
+        if has_whole_seed(script, mine, mode):
+            raise
+        return None
+
+
+def _page(
+    script: Script, rows: Sequence[Row], verdicts: Sequence[Verdict], words: str, command: str, figure: "Figure | None"
+) -> str:
     """One experiment in Markdown: what it is, how it was made, its verdicts, a table of its own, its figure."""
     dates = sorted({str(row["date"]) for row in rows})
     own = [script.module.table(rows), ""] if hasattr(script.module, "table") else []
+    if figure is None:
+        shown = ["Too few of its jobs have run for a figure."]
+    else:
+        curves = any(line.get_gid() == OVER_SEEDS for ax in figure.axes for line in ax.lines)
+        shown = [*([DRAWN, ""] if curves else []), f"![{script.title}]({script.name}.png)"]
     lines = [
         f"# {script.title}", "", f"Made by `{command}`. Protocol: {words}.",
         f"Machine: {'; '.join(sorted({str(row['cpu']) for row in rows}))}, one thread a job, "
         f"{duration(compute_seconds(rows))} of compute. Date: {' to '.join(sorted({dates[0], dates[-1]}))}. "
         f"neurofa {rows[0]['neurofa']}.", "", _body(script), "", WITHIN, "", *_table(verdicts), "", *own,
-        *([DRAWN, ""] if script.draws_curves else []),
-        f"![{script.title}]({script.name}.png)", "",
+        *shown, "",
     ]  # fmt: skip
     return "\n".join(lines)
 

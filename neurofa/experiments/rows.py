@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PROVENANCE = ("seconds", "date", "cpu", "neurofa", "threads", "spec")
+OVER_SEEDS = "over seeds"  # what lines of `mean_curves` are called in a figure
 TEXT = ("date", "cpu", "neurofa", "spec")  # columns that are never numbers
 
 
@@ -182,7 +183,7 @@ def mean_curves(
             values = np.array([[curve.get(place, np.nan) for place in xs] for curve in curves.values()])
             centre = _median(values) if log else None
             label = NAMES.get(name, str(name))
-            draw_line(ax, np.array(xs), values, band=band, label=label, centre=centre, **looks[name])
+            draw_line(ax, np.array(xs), values, band=band, label=label, centre=centre, gid=OVER_SEEDS, **looks[name])
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         if log:
             ax.set_yscale("log")

@@ -85,12 +85,6 @@ class Script:
                 )
         return module
 
-    @property
-    def draws_curves(self) -> bool:
-        """Whether its figure has lines of `mean_curves`, by itself or by a module that it shares."""
-        text = self.path.read_text(encoding="utf-8")
-        return any(word in text for word in ("mean_curves", "draw_measure", "synthetic.draw"))
-
     def seeds(self, mode: str) -> int:
         """Seeds of each job in a mode."""
         return int(self.module.SEEDS[mode])
