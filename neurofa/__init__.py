@@ -138,8 +138,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name == "compare":  # its module has the name, and takes its place once it is imported
-        raise AttributeError("module 'neurofa' has no attribute 'compare'; use: from neurofa.compare import compare")
+    if name in ("compare", "sweep"):  # its module has the name, and takes its place once it is imported
+        raise AttributeError(f"module 'neurofa' has no attribute {name!r}; use: from neurofa.{name} import {name}")
     raise AttributeError(f"module 'neurofa' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

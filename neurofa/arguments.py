@@ -1,7 +1,8 @@
 """What the library is given, as it is used from then on; everything that is no such thing ends in a line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,32 @@ def require_mode(mode: str) -> None:
 def require_kinds(net: object, rule: object) -> None:
     """Refuse names where the things themselves are needed, and say how to get them."""
     require(isinstance(net, Model | Network), f"net is {described(net)}; give nf.load_model(NAME), or an nf.Network")
+    _require_rule(rule)
+
+
+def _require_rule(rule: object) -> None:
     require_kind("rule", rule, Rule, hint="a preset such as nf.rules.DFA, or an nf.Rule")
+
+
+def as_rules(rules: Rule | Sequence[Rule]) -> list[Rule]:
+    """One rule or several, with different names."""
+    several = [rules] if isinstance(rules, Rule) else list(rules) if isinstance(rules, Iterable) else [rules]
+    for rule in several:
+        _require_rule(rule)
+    names = [rule.name for rule in several]
+    require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
+    require(len(several) > 0, "there is nothing to compare; give at least one rule")
+    return several
+
+
+def as_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Seeds from how many there are, counted from 0, or as they are listed."""
+    several = range(seeds) if isinstance(seeds, Integral) else seeds
+    listed = list(several) if isinstance(several, Iterable) else [several]
+    whole = all(isinstance(seed, Integral) for seed in listed)
+    require(whole and len(set(listed)) == len(listed), f"seeds are {described(seeds)}; give whole numbers, each once")
+    require(len(listed) > 0, "there is nothing to compare; give at least one seed")
+    return [int(seed) for seed in listed]
 
 
 def require_data(data: object) -> None:

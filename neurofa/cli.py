@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_chips, cli_plot, cli_runs
+from . import cli_chips, cli_plot, cli_runs, cli_sweep
 from .cli_bench import bench_app
 from .cli_experiments import experiments_app
 from .exits import BAD_INPUT, INTERRUPTED, KEPT, SIGNALS, complain
@@ -34,6 +34,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(experiments_app, name="experiments")
 app.command()(cli_runs.train)
 app.command()(cli_runs.compare)
+app.command()(cli_sweep.sweep)
 app.command()(cli_plot.plot)
 app.command()(cli_chips.hardware)
 app.command()(cli_chips.export)

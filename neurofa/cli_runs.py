@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_options import (
+    DataName,
+    Epochs,
+    Seed,
+    Settings,
+    Threads,
+    mean_text,
+    read_seeds,
+    require_settings_once,
+)
 from .exits import BAD_INPUT, KEPT, RESUMABLE, complain
 from .spec.errors import InputError, require
 
@@ -18,16 +28,6 @@ if TYPE_CHECKING:
     from .spec import Model, Rule
     from .trainer import Progress
 
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the run.")]
-Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
-DataName = Annotated[
-    str | None, typer.Option("--data", help="Data in place of the model's: a name of `neurofa data list`, or an .npz.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="KEY=VALUE in place of the model's, as in training.learning_rate=1e-2; repeatable."),
-]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads, at most 8; all cores unless given.")]
 MOST_IN_A_NAME = 120  # characters of settings in the name of a folder
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
 
@@ -74,7 +74,7 @@ def train(
 
     require_mode(mode)
     learning, changes = named(rule), settings or []
-    _require_said_once(changes, epochs, data)
+    require_settings_once(changes, epochs, data)
     described = with_data(load_changed(model, changes, [learning.name], [mode]), data)
     kind = rule.replace("/", "-") + ("" if mode == "rate" else f"-{mode}")
     kind += f"-{Path(hardware).stem}" if hardware else ""
@@ -115,16 +115,6 @@ def train(
     elif len(errors) > 1 and run.test_error != errors[-1]:
         typer.echo(f"{what} below: {run.history.attrs['final']}; after the last epoch {errors[-1]:.6g}")
     typer.echo(f"{what}={run.test_error:.6g} seconds={run.seconds:.2f} synops_per_sample={run.synops_per_sample:.0f}")
-
-
-def _require_said_once(settings: list[str], epochs: int | None, data: str | None) -> None:
-    """Refuse settings that an option would take the place of."""
-    from .io.settings import require_said_once
-
-    if epochs is not None:
-        require_said_once(settings, "--epochs", "training.epochs", "spiking.training.epochs")
-    if data is not None:
-        require_said_once(settings, "--data", "data.name")
 
 
 def _leave_history(folder: Path, model: "Model", rule: str) -> None:
@@ -206,11 +196,11 @@ def compare(
     from .terminal import reporting
     from .trainer import CHECKPOINT
 
-    several, changes = _seeds(seeds), settings or []
+    several, changes = read_seeds(seeds), settings or []
     chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
     chosen = list(PRESETS.values()) if rules == "all" else all_named([name.strip() for name in rules.split(",")])
     names = [rule.name for rule in chosen]
-    _require_said_once(changes, epochs, data)
+    require_settings_once(changes, epochs, data)
     described = with_data(load_changed(model, changes, names, chosen_modes), data)
     for note in settings_out_of_reach(model, changes, names) if changes else []:
         typer.echo(f"note: {note}", err=True)
@@ -243,19 +233,6 @@ def compare(
         complain("neurofa", f"{name}: {message}")
     if comparison.diverged:
         raise typer.Exit(BAD_INPUT)
-
-
-def _seeds(given: str) -> list[int]:
-    """Seeds from a number of them, or as they are listed."""
-    listed = [part.strip() for part in given.split(",")]
-    if len(listed) > 1 and not listed[-1]:  # a comma after a single seed tells it from a number of them
-        listed.pop()
-    whole = all(part.isdecimal() and int(part) < 2**63 for part in listed)
-    require(whole, f"--seeds is {given!r}; give how many, or whole numbers from 0 separated by commas: 3,7,9")
-    if "," in given:
-        return [int(part) for part in listed]
-    require(int(given) >= 1, f"--seeds is {given}; give at least 1")
-    return list(range(int(given)))
 
 
 def _fitting(model: "Model") -> "list[Rule]":
@@ -301,23 +278,13 @@ def _show_comparison(comparison: "Comparison", title: str) -> None:
             {
                 "rule": rule,
                 "mode": mode,
-                what: _mean(errors, *form) if finished else "diverged",
-                "angle to bp, deg": _mean([row["alignment_deg"] for row in mine], ".1f"),
-                "synops/sample": _mean([row["synops_per_sample"] for row in mine], ",.0f"),
-                "seconds": _mean([row["seconds"] for row in mine], ".2f"),
+                what: mean_text(errors, *form) if finished else "diverged",
+                "angle to bp, deg": mean_text([row["alignment_deg"] for row in mine], ".1f"),
+                "synops/sample": mean_text([row["synops_per_sample"] for row in mine], ",.0f"),
+                "seconds": mean_text([row["seconds"] for row in mine], ".2f"),
                 "seeds": len(mine) if finished == len(mine) else f"{finished} of {len(mine)}",
             }
         )
     show_table(rows, title, right=list(rows[0])[2:])
     if final := comparison.results.attrs["final"]:
         typer.echo(f"{what.partition(',')[0]}: {final}")
-
-
-def _mean(values: list[float], form: str, spread: str = "") -> str:
-    """Mean of what is a number, and its standard deviation where that has a format; a dash if nothing is."""
-    from statistics import mean, stdev
-
-    values = [value for value in values if value == value]
-    if not values:
-        return "–"
-    return f"{mean(values):{form}}" + (f" ± {stdev(values):{spread}}" if spread and len(values) > 1 else "")

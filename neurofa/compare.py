@@ -5,23 +5,23 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from math import nan
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .ahead import compiled_beside
-from .arguments import require_kinds, require_mode
+from .arguments import as_rules, as_seeds, require_mode
 from .engines import OWN_MODES, new_engine
+from .hardware import constrain
 from .io.atomic import remove
 from .io.data import Data
 from .io.results import environment, write_results, write_table
 from .mode_agreement import agreement
-from .protocol import check_data
+from .protocol import check_data, check_protocol
 from .rules import check, lower
 from .run import CHECKPOINT, MODES, Diverged, Progress, Run, train
-from .spec import Model, Rule, settings_for
+from .spec import Hardware, Model, Rule, settings_for
 from .spec.errors import described, require, require_kind
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def compare(
         for seed in seeds:
             shown = data if isinstance(data, Data) else data(seed)
             if not table:
-                _check_all(model, rules, modes, shown)
+                require_possible(model, rules, modes, shown)
             notes[seed], guessing[seed] = shown.note, chance_error(shown)
             for mode, rule in product(modes, rules):
                 if mode in compiling:
@@ -141,42 +141,38 @@ def _as_lists(
 ) -> tuple[list[Rule], list[str], list[int]]:
     """Rules, modes and seeds, once they are found to be what they should be."""
     require_kind("model", model, Model, hint="nf.load_model(NAME), or nf.Model(network, training)")
-    rules = [rules] if isinstance(rules, Rule) else list(rules) if isinstance(rules, Iterable) else [rules]
-    for rule in rules:
-        require_kinds(model, rule)
     require(
         isinstance(data, Data) or callable(data),
         f"data is {described(data)}; give nf.load_data(NAME), an nf.Data, or a function that gives those for a seed",
     )
+    chosen, several = as_rules(rules), as_seeds(seeds)
     modes = list(modes) if isinstance(modes, Iterable) and not isinstance(modes, str) else [modes]
-    several = range(seeds) if isinstance(seeds, Integral) else seeds
-    listed = list(several) if isinstance(several, Iterable) else [several]
-    whole = all(isinstance(seed, Integral) for seed in listed)
-    require(whole and len(set(listed)) == len(listed), f"seeds are {described(seeds)}; give whole numbers, each once")
-    names = [rule.name for rule in rules]
-    require(len(set(names)) == len(names), f"two rules have the same name in {', '.join(names)}; rename one")
-    require(len(rules) > 0 and len(listed) > 0, "there is nothing to compare; give at least one rule and one seed")
     for mode in modes:
         require_mode(mode)
     require(
         len(modes) > 0 and len(set(modes)) == len(modes),
         f"modes are {', '.join(modes) or 'none'}; name each of {', '.join(MODES)} at most once, and at least one",
     )
-    for rule in rules:
+    for rule in chosen:
         check(model.for_rule(rule)[0], rule)
-    return rules, modes, listed
+    return chosen, modes, several
 
 
-def _check_all(model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data) -> None:
-    """Refuse what an engine would refuse, before the runs of other rules and modes have taken their time."""
+def require_possible(
+    model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data, chip: Hardware | None = None
+) -> None:
+    """Refuse what a run would refuse, before the runs of other rules and modes have taken their time."""
     for rule in rules:
         network, training, own = model.for_rule(rule)
         check_data(network, data)
         for mode in modes:
             spiking = model.spiking_for(rule)
             protocol = training if mode == "rate" else spiking.training
+            check_protocol(protocol, data, None)
             batch = 1 if protocol.batch_size == 1 else 2  # only whether there is more than one sample matters here
             plan = lower(network, own, precision=protocol.precision)
+            if chip is not None:
+                plan = constrain(plan, None if mode == "rate" else spiking, chip)
             engine = new_engine(mode, plan, spiking, batch_size=batch, optimiser=protocol.optimiser, threads=1)
             for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
                 engine.check_samples(x, y)
@@ -195,13 +191,13 @@ def _row(run: Run) -> dict[str, Any]:
         "mode": run.mode,
         "seed": run.seed,
         "test_error": run.test_error,
-        "alignment_deg": _last_angle(run.history),
+        "alignment_deg": last_angle(run.history),
         "synops_per_sample": run.synops_per_sample,
         "seconds": round(run.seconds, 3),
     }
 
 
-def _last_angle(history: "xarray.Dataset") -> float:
+def last_angle(history: "xarray.Dataset") -> float:
     """Mean over the hidden layers of the angle of signals at the last probe, degrees; NaN where there is none."""
     if "alignment_deg" not in history:
         return nan

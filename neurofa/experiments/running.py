@@ -7,9 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Sequence, Set
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +16,8 @@ from filelock import FileLock
 from .. import __version__
 from ..exits import BAD_INPUT, FAILED, INTERRUPTED, complain
 from ..io.results import environment, processors, write_table
-from ..spec.errors import InputError, first_line, require, require_choice
+from ..side_by_side import side_by_side
+from ..spec.errors import InputError, require, require_choice
 from .report import write_outcome
 from .rows import PROVENANCE, as_text, in_order, not_run, of_jobs, read_rows, reusable
 from .scripts import Job, Row, Script, results_folder
@@ -51,7 +50,6 @@ def run_script(path: str | Path, arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return complain(script.name, str(error))
     mode = "quick" if options.quick else "full" if options.full else "default"
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers, which have a core each
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(script, mode, options)
@@ -190,41 +188,15 @@ def _results(
     script: Script, jobs: Sequence[Job], folders: Path, fresh: bool, workers: int
 ) -> Generator[tuple[Job, list[Row] | None, str], None, None]:
     """Each job with its rows, as they finish; None and a message for one that cannot be done."""
-    if not jobs:
-        return
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))
-    futures: dict[Future[list[Row]], Job] = {
-        pool.submit(_work, str(script.path), job, str(folders), fresh): job for job in jobs
-    }
-    try:
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result(), ""
-            except InputError as error:
-                yield futures[future], None, " ".join(str(error).split())
-            except Exception as error:  # a fault of the script, or a process that was killed; the others go on
-                yield futures[future], None, f"{type(error).__name__}: {first_line(error)}"
-    except BaseException:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # until the workers have saved what they have
-        pool.shutdown(wait=False, cancel_futures=True)
-        while children := active_children():  # again and again: a worker may have begun another job by then
-            for child in children:
-                child.terminate()
-            children[0].join(0.5)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    work = [(str(script.path), job, str(folders), fresh) for job in jobs]
+    with closing(side_by_side(_work, work, workers)) as finished:
+        for number, made, said in finished:
+            yield jobs[number], made, said
 
 
 def _work(path: str, job: Job, folders: str, fresh: bool) -> list[Row]:
     """Run one job in a worker, and return its rows with where they come from."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent says when to stop
-    usual = signal.signal(signal.SIGTERM, _interrupt_once)
-    try:
-        return _rows(Script(Path(path)), job, Path(folders), fresh)
-    finally:
-        signal.signal(signal.SIGTERM, usual)
+    return _rows(Script(Path(path)), job, Path(folders), fresh)
 
 
 def _folder(job: Job, folders: Path, spec: str) -> Path:
@@ -296,9 +268,4 @@ def _words(job: Job) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _interrupt_once(signum: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it has saved what it has
     raise KeyboardInterrupt

@@ -1,10 +1,12 @@
 """Single settings laid over a model's file: ``training.learning_rate=1e-2``, in the syntax of TOML."""
 
 import dataclasses
+import json
+import math
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..spec import InputError, Model
@@ -121,6 +123,64 @@ def read_setting(setting: str) -> Table:
         ) from None
     require(bool(_paths(table)), f"setting {setting!r} sets nothing; give KEY=VALUE, as in 'training.epochs=3'")
     return table
+
+
+def as_setting(key: str, value: Any) -> str:
+    """The setting ``KEY=VALUE`` of a value in Python.
+
+    Examples
+    --------
+    >>> as_setting("training.schedule", {"kind": "step", "milestones": (3, 5)})
+    'training.schedule={kind = "step", milestones = [3, 5]}'
+    """
+    return f"{key}={_in_toml(key, value)}"
+
+
+def _in_toml(key: str, value: Any) -> str:
+    if hasattr(value, "tolist"):  # arrays and scalars of NumPy
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_dotted((name,))} = {_in_toml(key, part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_in_toml(key, part) for part in value) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    known = isinstance(value, bool | int | float | str)
+    require(known, f"{key} is {described(value)}, which a model's file cannot have; give a number, text or a list")
+    return json.dumps(value)
+
+
+def read_variation(text: str) -> tuple[str, list[Any]]:
+    """The key and the values of ``KEY=[VALUE, ...]`` in TOML.
+
+    Raises
+    ------
+    InputError
+        If it is no list of values of one key.
+    """
+    table: Any = read_setting(text)
+    paths = _paths(table)
+    require(len(paths) == 1, f"{text!r} varies {len(paths)} keys; give them one by one")
+    for name in paths[0]:
+        table = table[name]
+    require(isinstance(table, list), f"{text!r} is no list of values; give KEY=[VALUE, VALUE]")
+    return _dotted(paths[0]), table
+
+
+def key_for(own: Table, rule: str, key: str) -> str:
+    """The key under which a setting reaches a rule: where the model has the rule's own value, that of this value.
+
+    Parameters
+    ----------
+    own
+        The table ``rules`` of the model's file.
+    rule
+        The rule's name.
+    key
+        As for all rules, such as ``training.learning_rate``.
+    """
+    path = _paths(read_setting(f"{key}=0"))[0]
+    return _dotted(("rules", rule, *path)) if _has_own(own, rule, path) else key
 
 
 def require_heard(settings: Sequence[str], own: Table, rules: Sequence[str], modes: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from .compare import compare_figure
 from .curves import cost_by_rule, final_errors, learning_curves
 from .hardware import accuracy_by_bits, membranes, memory_by_kind, operations_by_kind
 from .spiking import raster, raster_figure
+from .sweep import sweep_figure
 from .traces import trace, traces_figure
 from .weights import receptive_fields, three_factor_scatter, weight_feedback_scatter
 
@@ -35,6 +36,7 @@ __all__ = [
     "rule_lines",
     "save_figure",
     "styled",
+    "sweep_figure",
     "three_factor_scatter",
     "trace",
     "traces_figure",
