@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,7 +67,8 @@ def _require_rule(rule: object) -> None:
 
 def as_rules(rules: Rule | Sequence[Rule]) -> list[Rule]:
     """One rule or several, with different names."""
-    several = [rules] if isinstance(rules, Rule) else list(rules) if isinstance(rules, Iterable) else [rules]
+    listed = isinstance(rules, Iterable) and not isinstance(rules, str)
+    several: list[Any] = list(rules) if listed else [rules]  # type: ignore[arg-type]
     for rule in several:
         _require_rule(rule)
     names = [rule.name for rule in several]

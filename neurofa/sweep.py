@@ -19,17 +19,16 @@ from .ahead import compile_kernels, is_compiled
 from .arguments import as_hardware, as_rules, as_seeds, require_mode
 from .compare import require_possible, with_data
 from .engines import OWN_MODES
-from .io.atomic import atomic_path, remove
+from .io.atomic import remove
 from .io.config import load_model, model_table, spec_hash
 from .io.datasets import load_data
-from .io.results import processors, write_results
+from .io.results import processors
 from .io.settings import as_setting, key_for, load_changed, require_said_once
-from .run import CHECKPOINT, Diverged, Progress, train
+from .run import CHECKPOINT, Diverged, Progress, Run, train
 from .side_by_side import side_by_side
 from .spec import Hardware, Model, Rule, Training, settings_for
 from .spec.errors import InputError, described, require, require_kind
-from .swept import DIVERGED, MEASURED, RUNS, best, collect, has_ended
-from .trainer import RESULTS
+from .swept import ENDED, MEASURED, RUNS, best, collect, leave
 
 if TYPE_CHECKING:
     import xarray
@@ -199,9 +198,9 @@ def sweep(
 
     mine, folder = jobs[number - 1 :: parts], Path(out)
     if overwrite:
-        for job, name in product(mine, (CHECKPOINT, RESULTS, DIVERGED)):
+        for job, name in product(mine, (CHECKPOINT, ENDED)):
             remove(folder / RUNS / job.name / name)
-    missing = [job for job in mine if not has_ended(folder / RUNS / job.name)]
+    missing = [job for job in mine if not (folder / RUNS / job.name / ENDED).exists()]
     if missing and mode in OWN_MODES and not is_compiled(mode):
         compile_kernels(mode, missing[0].protocol.precision)  # once, and not in each worker
     ended = len(mine) - len(missing)
@@ -279,19 +278,18 @@ def _content(path: str) -> int:
 
 
 def _run(job: Job, folder: Path, probe_every: int | None, tell: Callable[[float], None]) -> None:
-    """Train in a worker, and leave the history or why there is none."""
+    """Train in a worker, and leave what was measured."""
 
     def progress(p: Progress) -> None:
         tell(p.fraction)
 
+    told: Run | Diverged
     try:
-        run = train(
+        told = train(
             job.model, job.rule, load_data(job.model.data, seed=job.seed), job.mode, job.seed, epochs=job.epochs,
             hardware=job.hardware, probe_every=probe_every, threads=1, out=folder,
             resume=(folder / CHECKPOINT).exists(), progress=progress,
         )  # fmt: skip
     except Diverged as error:  # others may not, and this one would again
-        with atomic_path(folder / DIVERGED) as temporary:
-            temporary.write_text(f"{error}\n", encoding="utf-8")
-        return
-    write_results(folder / RESULTS, run.history)
+        told = error
+    leave(folder, told)

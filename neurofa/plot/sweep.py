@@ -118,7 +118,7 @@ def _panel(ax: "Axes", error: "xarray.DataArray", along: str, rules: list[str]) 
     elif x.min() > 0 and x.max() > DECADE * x.min():
         ax.set_xscale("log")
     elif len(x) <= 8:
-        ax.xaxis.set_major_locator(FixedLocator(list(x)))
+        ax.xaxis.set_major_locator(FixedLocator(sorted(x)))
         ax.xaxis.set_minor_locator(NullLocator())
     note_if_empty(ax, bool(counts), "not run, or diverged")
     return counts

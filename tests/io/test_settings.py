@@ -7,7 +7,15 @@ from neurofa.io.checkpoint import load_checkpoint
 from neurofa.io.config import load_model
 from neurofa.io.data import Data
 from neurofa.io.descriptions import read_texts
-from neurofa.io.settings import load_changed, require_said_once, settings_out_of_reach
+from neurofa.io.settings import (
+    as_setting,
+    key_for,
+    load_changed,
+    read_setting,
+    read_variation,
+    require_said_once,
+    settings_out_of_reach,
+)
 from neurofa.rules import BP, DRTP
 from neurofa.run import train
 from neurofa.spec import Init, InputError, Optimiser, Schedule
@@ -134,3 +142,37 @@ def test_a_checkpoint_holds_the_protocol_that_was_set(path, tmp_path):
     described = {key: text for key, text in metadata["description"].items() if key != "units"}
     found = read_texts(described, "run")
     assert (found["training"], found["network"]) == (model.training, model.network)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, -3, 1e-5, 0.1, 1e30, float("inf"), True, "mnist", 'a "name" = [1]', "ä\\b", [], [1, 2.5], [[4, 3], [4, 2]],
+     {"kind": "step", "milestones": [3, 5], "odd key": {"a": "b"}}],
+)  # fmt: skip
+def test_values_in_python_are_read_back_from_their_settings(value):
+    assert read_setting(as_setting("a.b", value)) == {"a": {"b": value}}
+
+
+def test_numbers_of_numpy_and_tuples_are_numbers_and_lists():
+    assert read_setting(as_setting("a", np.float32(0.5))) == {"a": 0.5}
+    assert read_setting(as_setting("a", np.arange(3))) == {"a": [0, 1, 2]}
+    assert read_setting(as_setting("a", (np.int64(1), np.bool_(False)))) == {"a": [1, False]}
+    with pytest.raises(InputError, match="a is None, which a model's file cannot have"):
+        as_setting("a", [None])
+
+
+def test_a_variation_is_a_key_and_its_values():
+    assert read_variation("training.learning_rate=[1e-4, 1]") == ("training.learning_rate", [1e-4, 1])
+    assert read_variation('rules."a/b/c".x = [[1], {y = 2}]') == ('rules."a/b/c".x', [[1], {"y": 2}])
+    for text, part in {"a=1": "no list", "a=[1]\nb=[2]": "varies 2 keys", "a": "not KEY=VALUE"}.items():
+        with pytest.raises(InputError, match=part):
+            read_variation(text)
+
+
+def test_the_key_that_reaches_a_rule_is_its_own_where_it_has_one():
+    own = {"drtp": {"training": {"learning_rate": 1}, "spiking": {"training": {"learning_rate": [1, 2]}}}, "a/b/c": {}}
+    assert key_for(own, "drtp", "training.learning_rate") == "rules.drtp.training.learning_rate"
+    assert key_for(own, "drtp", "spiking.training.learning_rate") == "rules.drtp.spiking.training.learning_rate"
+    assert key_for(own, "drtp", "training.epochs") == "training.epochs"
+    assert key_for(own, "bp", "training.learning_rate") == "training.learning_rate"
+    assert key_for({"a/b/c": {"x": 1}}, "a/b/c", "x") == 'rules."a/b/c".x'
