@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import analysis, exchange, hardware, plot, rules, spec
     from .conversion import Conversion, convert, normalised
+    from .estimator import ThreeFactorClassifier, ThreeFactorRegressor
     from .evaluation import Score, classify, evaluate, predict
     from .gathering import gather
     from .io.config import load_model
@@ -63,6 +64,7 @@ _HOME = {
     **dict.fromkeys(("Circuit", "Connection", "Population", "Simulation", "Sparse"), "simulation"),
     **dict.fromkeys(("Conversion", "convert", "normalised"), "conversion"),
     **dict.fromkeys(("Score", "classify", "evaluate", "predict"), "evaluation"),
+    **dict.fromkeys(("ThreeFactorClassifier", "ThreeFactorRegressor"), "estimator"),
     "load_run": "stored_runs",
     "agreement": "mode_agreement",  # a module named like the function would take its place once it is imported
     "gather": "gathering",
@@ -107,6 +109,8 @@ __all__ = [
     "Simulation",
     "Sparse",
     "Spiking",
+    "ThreeFactorClassifier",
+    "ThreeFactorRegressor",
     "Trace",
     "Training",
     "agreement",

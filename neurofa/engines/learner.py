@@ -18,6 +18,7 @@ from ..spec.errors import require
 from .base import FOLLOWS
 from .circuits import Circuit, Connection, Population
 from .layout import Built, build
+from .memory import for_reading
 from .states import new_cells, new_draw, new_synapses
 from .stored import Stored, stored_of
 
@@ -173,13 +174,13 @@ def require_unit_interval(what: str, values: np.ndarray) -> None:
 
 def as_samples(plan: Plan, spiking: Spiking, x: np.ndarray, y: np.ndarray) -> Samples:
     """Data as the kernels take them, checked."""
-    inputs = np.ascontiguousarray(x, plan.dtype)
+    inputs = for_reading(x, plan.dtype)
     require_unit_interval("inputs", inputs)
     labels, values = np.zeros(0, np.int64), np.zeros((0, plan.sizes[-1]))
     if plan.task == "classification":
-        labels = np.ascontiguousarray(y, np.int64)
+        labels = for_reading(y, np.int64)
     else:
-        values = np.ascontiguousarray(y, np.float64)
+        values = for_reading(y, np.float64)
         require_unit_interval("targets", values)
     low, high = spiking.target_activity
     return Samples(inputs, labels, values, float(low), float(high), np.zeros(plan.sizes[-1]))

@@ -19,7 +19,7 @@ from ..spec import Optimiser
 from ..spec.errors import InputError
 from ..spec.seeds import streams
 from .base import FOLLOWS, Capabilities, macs_per_sample, put_back, require_batches, require_sizes, require_supported
-from .memory import aligned
+from .memory import aligned, for_reading
 from .rate_stored import store, stored_params
 from .threads import available_threads
 
@@ -200,11 +200,10 @@ class RateEngine:
 
     def _arrays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Inputs, labels and values as the kernels take them; copies what has another precision."""
-        x = np.ascontiguousarray(x, self.plan.dtype)
+        x = for_reading(x, self.plan.dtype)
         if self.net.classification:
-            # labels that can only be read are of another type for Numba, which would compile everything anew for them
-            return x, np.require(y, np.int64, ("C", "W")), np.zeros((0, 1), self.plan.dtype)
-        return x, np.zeros(0, np.int64), np.ascontiguousarray(y, self.plan.dtype)
+            return x, for_reading(y, np.int64), np.zeros((0, 1), self.plan.dtype)
+        return x, np.zeros(0, np.int64), for_reading(y, self.plan.dtype)
 
     def set_rates(self, rates: tuple[float, ...]) -> None:
         """Write the optimiser's scalars for a learning rate per layer."""

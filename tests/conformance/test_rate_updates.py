@@ -20,8 +20,12 @@ from support import (
 )
 
 import neurofa as nf
+from neurofa.engines.memory import for_reading
+from neurofa.io.data import Data
+from neurofa.kernels.network import advance
+from neurofa.kernels.online import show_samples
 from neurofa.rules import ADAFA, BP, DFA, FA, NP_FA, PRESETS, SDFA, lower
-from neurofa.spec import Feedback, InputError, Model, Perturbation, Rule
+from neurofa.spec import Feedback, InputError, Model, Perturbation, Rule, Spiking, Training
 
 BY_HAND = {
     "sign_sequential_sign": Rule("error_sign", "sequential", "sign_transpose"),
@@ -225,6 +229,26 @@ def test_read_only_inputs_are_accepted():
     for array in (*params.values(), x, y):
         array.flags.writeable = False
     assert_same(nf.updates(network, NP_FA, params, x, y), naive.updates(network, NP_FA, params, x, y), 1e-12)
+
+
+@pytest.mark.parametrize("mode", ["rate", "spiking"])
+def test_data_that_can_only_be_read_are_neither_copied_nor_compiled_for(mode, tmp_path):
+    network = network_for(FA, (3, 4, 2))
+    x, y = (np.abs(part) / 10 if part.dtype.kind == "f" else part for part in batch_for(network, 12, 1))
+    np.save(tmp_path / "x.npy", x.astype(np.float32))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    labels = y.copy()
+    labels.flags.writeable = False
+    seen = for_reading(mapped, np.float32)
+    assert np.shares_memory(seen, mapped)
+    training = Training(epochs=2, batch_size=4, optimiser="sgd")
+    spiking = {"spiking": Spiking(sample_ms=10.0, training=training)} if mode == "spiking" else {"training": training}
+    usual = nf.train(network, FA, Data(x, y, x, y), mode, **spiking)
+    compiled = [len(kernel.signatures) for kernel in (advance, show_samples)]
+    run = nf.train(network, FA, Data(mapped, labels, mapped, labels), mode, **spiking)
+    assert_same(run.params, usual.params, 0, absolute=0)
+    assert [len(kernel.signatures) for kernel in (advance, show_samples)] == compiled
+    np.testing.assert_array_equal(mapped, x.astype(np.float32))
 
 
 def test_results_are_the_callers_own():
