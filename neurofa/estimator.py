@@ -157,7 +157,14 @@ class ThreeFactorClassifier(ClassifierMixin, _ThreeFactorEstimator):  # type: ig
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on inputs (n_samples, n_features) and labels (n_samples,) of any kind; begins anew each time.
+        """Train; begins anew each time.
+
+        Parameters
+        ----------
+        X
+            Inputs (n_samples, n_features).
+        y
+            Labels (n_samples,), of any kind.
 
         Raises
         ------
@@ -173,14 +180,26 @@ class ThreeFactorClassifier(ClassifierMixin, _ThreeFactorEstimator):  # type: ig
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The label of each sample, (n_samples,)."""
+        """The label of each sample, (n_samples,).
+
+        Parameters
+        ----------
+        X
+            Inputs (n_samples, n_features).
+        """
         outputs = classify(**self._run_on(X))
         labels: np.ndarray = self.classes_[outputs]
         return labels
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Outputs of the softmax, (n_samples, n_classes); in rate mode alone."""
+        """Outputs of the softmax, (n_samples, n_classes); in rate mode alone.
+
+        Parameters
+        ----------
+        X
+            Inputs (n_samples, n_features).
+        """
         return predict(**self._run_on(X))
 
 
@@ -200,7 +219,14 @@ class ThreeFactorRegressor(MultiOutputMixin, RegressorMixin, _ThreeFactorEstimat
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on inputs (n_samples, n_features) and targets (n_samples,) or (n_samples, n_outputs); begins anew.
+        """Train; begins anew each time.
+
+        Parameters
+        ----------
+        X
+            Inputs (n_samples, n_features).
+        y
+            Targets (n_samples,) or (n_samples, n_outputs).
 
         Raises
         ------
@@ -214,6 +240,12 @@ class ThreeFactorRegressor(MultiOutputMixin, RegressorMixin, _ThreeFactorEstimat
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Targets, in the shape that `fit` was given: (n_samples,) or (n_samples, n_outputs)."""
+        """Targets, in the shape that `fit` was given: (n_samples,) or (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        X
+            Inputs (n_samples, n_features).
+        """
         outputs = predict(**self._run_on(X)).astype(np.float64)
         return outputs[:, 0] if self._one_target else outputs

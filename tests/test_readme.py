@@ -24,6 +24,8 @@ PAGES = (
 EXAMPLES = (
     "neurofa",
     "neurofa.run",
+    "neurofa.estimator",
+    "neurofa.io.settings",
     "neurofa.evaluation",
     "neurofa.simulation",
     "neurofa.spec.rule",
