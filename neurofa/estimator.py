@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -105,7 +106,7 @@ class _ThreeFactorEstimator(BaseEstimator):
         # a run tests itself after each epoch: one sample will do where nobody looks
         data = Data(X, y, X[:1], y[:1], name="the samples", task=task, n_outputs=n_outputs)
         given = self.random_state
-        seed = int(given if isinstance(given, int) else check_random_state(given).randint(LARGEST_SEED))
+        seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(LARGEST_SEED))
         run = train(
             network, rule, data, self.mode, seed, training=self._protocol(len(X)), spiking=self.spiking,
             hardware=self.hardware, threads=self.threads, probe_every=0,

@@ -20,9 +20,9 @@ from neurofa import cli
 from neurofa.io.results import read_results
 from neurofa.io.settings import load_changed
 from neurofa.rules import BP, DFA, DRTP
-from neurofa.run import CHECKPOINT
 from neurofa.spec import InputError
 from neurofa.sweep import sweep
+from neurofa.swept import ENDED
 
 MODEL = """
 title = "small"
@@ -372,17 +372,20 @@ def test_the_command_refuses(model, tmp_path, capsys, arguments, words):
 
 def test_ctrl_c_keeps_what_has_ended(model, tmp_path):
     out = tmp_path / "out"
-    arguments = ["sweep", model, "--rules", "bp", "--vary", f"{RATES}=[0.02, 0.2]", "--seeds", "1", "--out", out]
-    arguments += ["--set", "training.epochs=1000000", "--workers", "2", "--probe-every", "0"]
+    arguments = ["sweep", model, "--rules", "bp", "--vary", "training.epochs=[1, 2, 1000000]", "--seeds", "1"]
+    arguments += ["--out", out, "--workers", "2", "--probe-every", "0"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-m", "neurofa.cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True, env=environment
     )
     deadline = time.monotonic() + 120
-    while len(list(out.glob(f"runs/*/{CHECKPOINT}"))) < 2 and time.monotonic() < deadline:
+    while len(list(out.glob(f"runs/*/{ENDED}"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
+    time.sleep(1.0)  # the third has begun, in a process that has its kernels
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error.splitlines()[-1].startswith("interrupted; what has ended is saved")
-    assert all(nf.load_run(path.parent).history.sizes["epoch"] > 0 for path in out.glob(f"runs/*/{CHECKPOINT}"))
+    assert [row["epochs"] for row in read_table(out / "table.csv")] == ["1", "2"]
+    (begun,) = (nf.load_run(folder) for folder in out.glob("runs/*epochs=1000000*"))
+    assert begun.history.sizes["epoch"] > 2
