@@ -1,10 +1,13 @@
 """Options that several commands have, and how their values are read and shown."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .spec.errors import require
+from .spec.errors import InputError, require
+
+if TYPE_CHECKING:
+    from .spec import Model, Rule
 
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the run.")]
 Epochs = Annotated[int | None, typer.Option(min=0, help="Epochs, in place of the model's.")]
@@ -26,6 +29,27 @@ def require_settings_once(settings: list[str], epochs: int | None, data: str | N
         require_said_once(settings, "--epochs", "training.epochs", "spiking.training.epochs")
     if data is not None:
         require_said_once(settings, "--data", "data.name")
+
+
+def read_rules(given: str) -> "list[Rule]":
+    """Rules by their names; ``all`` are the published ones, of which `fitting` leaves those that a model can have."""
+    from .rules import PRESETS, all_named
+
+    return list(PRESETS.values()) if given == "all" else all_named([name.strip() for name in given.split(",")])
+
+
+def fitting(model: "Model") -> "list[Rule]":
+    """The published rules that a model can have; why the others are left out goes to stderr."""
+    from .rules import PRESETS, check
+
+    fitting = []
+    for rule in PRESETS.values():
+        try:
+            check(model.for_rule(rule)[0], rule)
+            fitting.append(rule)
+        except InputError as error:
+            typer.echo(f"left out: {error}", err=True)
+    return fitting
 
 
 def read_seeds(given: str) -> list[int]:

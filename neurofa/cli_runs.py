@@ -14,7 +14,9 @@ from .cli_options import (
     Seed,
     Settings,
     Threads,
+    fitting,
     mean_text,
+    read_rules,
     read_seeds,
     require_settings_once,
 )
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import xarray
 
     from .compare import Comparison
-    from .spec import Model, Rule
+    from .spec import Model
     from .trainer import Progress
 
 MOST_IN_A_NAME = 120  # characters of settings in the name of a folder
@@ -192,20 +194,19 @@ def compare(
     from .io.atomic import remove
     from .io.datasets import load_data
     from .io.settings import load_changed, settings_out_of_reach
-    from .rules import PRESETS, all_named
     from .terminal import reporting
     from .trainer import CHECKPOINT
 
     several, changes = read_seeds(seeds), settings or []
     chosen_modes = list(dict.fromkeys(name.strip() for name in modes.split(",")))
-    chosen = list(PRESETS.values()) if rules == "all" else all_named([name.strip() for name in rules.split(",")])
+    chosen = read_rules(rules)
     names = [rule.name for rule in chosen]
     require_settings_once(changes, epochs, data)
     described = with_data(load_changed(model, changes, names, chosen_modes), data)
     for note in settings_out_of_reach(model, changes, names) if changes else []:
         typer.echo(f"note: {note}", err=True)
     if rules == "all":
-        chosen = _fitting(described)
+        chosen = fitting(described)
     usual = Path("neurofa-compare")
     folder = out or (_newest(usual, RUNS) if resume else _unused(usual))
     _check_folder(folder, RUNS, resume, overwrite)
@@ -233,20 +234,6 @@ def compare(
         complain("neurofa", f"{name}: {message}")
     if comparison.diverged:
         raise typer.Exit(BAD_INPUT)
-
-
-def _fitting(model: "Model") -> "list[Rule]":
-    """The published rules that a model can have; why the others are left out goes to stderr."""
-    from .rules import PRESETS, check
-
-    fitting = []
-    for rule in PRESETS.values():
-        try:
-            check(model.for_rule(rule)[0], rule)
-            fitting.append(rule)
-        except InputError as error:
-            typer.echo(f"left out: {error}", err=True)
-    return fitting
 
 
 def _unused(folder: Path) -> Path:

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_options import DataName, Epochs, Settings, mean_text, read_seeds, require_settings_once
+from .cli_options import (
+    DataName,
+    Epochs,
+    Settings,
+    fitting,
+    mean_text,
+    read_rules,
+    read_seeds,
+    require_settings_once,
+)
 from .exits import BAD_INPUT, KEPT, complain
 from .spec.errors import require
 
@@ -20,7 +29,7 @@ def sweep(
     vary: Annotated[
         list[str], typer.Option(help="KEY=[VALUE, ...] of the model's file; repeatable, for all combinations.")
     ],
-    rules: Annotated[str, typer.Option(help="Names separated by commas.")] = "bp,fa,dfa,drtp",
+    rules: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "bp,fa,dfa,drtp",
     mode: Annotated[str, typer.Option(help="rate, spiking or brian.")] = "rate",
     hardware: Annotated[
         str | None, typer.Option(help="Chips of `neurofa hardware`, separated by commas; none is full precision.")
@@ -50,14 +59,16 @@ def sweep(
     Example: neurofa sweep digits --rules dfa,drtp --vary 'training.learning_rate=[1e-4, 1e-3, 1e-2]'
     --set data.validation=0.2 --epochs 10
     """
-    from .io.settings import read_variation
-    from .rules import all_named
+    from .arguments import require_mode
+    from .io.settings import load_changed, read_variation, settings_out_of_reach
+    from .rules import PRESETS
     from .sweep import FULL_PRECISION
     from .sweep import sweep as run_sweep
     from .swept import FIGURE, TABLE
     from .terminal import reporting
     from .trainer import RESULTS
 
+    require_mode(mode)
     changes = settings or []
     require_settings_once(changes, epochs, data)
     varied: dict[str, list[Any]] = {}
@@ -65,7 +76,11 @@ def sweep(
         key, values = read_variation(text)
         require(key not in varied, f"--vary {key} is given twice; give all its values at once")
         varied[key] = values
-    chosen = all_named([name.strip() for name in rules.split(",")])
+    chosen = read_rules(rules)
+    for note in settings_out_of_reach(model, changes, [rule.name for rule in chosen]):
+        typer.echo(f"note: {note}", err=True)
+    if rules == "all":
+        chosen = fitting(load_changed(model, changes, list(PRESETS), [mode]))
     chips = None if hardware is None else [name.strip() for name in hardware.split(",")]
     folder = out or Path("neurofa-sweep") / f"{Path(model).name.removesuffix('.toml')}-{mode}"
     require(not folder.exists() or folder.is_dir(), f"{folder} is a file; choose another place with --out")

@@ -352,6 +352,22 @@ def test_the_command_says_why_nothing_is_called_the_best(model, ran, tmp_path, c
     assert "int4" in text
 
 
+def test_the_command_takes_all_rules_that_the_model_can_have(model, ran, tmp_path, capsys):
+    line = [model, "--rules", "all", "--vary", f"{RATES}=[0.02]", "--seeds", "1", "--out", tmp_path / "out"]
+    assert command(*line, "--set", "training.epochs=1", "--set", "training.momentum=1") == 2
+    assert "unknown key" in capsys.readouterr().err
+    assert command(*line, "--set", "training.epochs=1") == 0
+    rules = [row["rule"] for row in read_table(tmp_path / "out" / "table.csv")]
+    assert rules == [name for name in nf.rules.PRESETS if name != "mdfa"]  # whose weights may not begin below 0
+    assert "left out: rule 'mdfa'" in capsys.readouterr().err
+
+
+def test_the_command_says_which_rules_a_setting_does_not_reach(model, ran, tmp_path, capsys):
+    line = [model, "--rules", "bp,drtp", "--vary", "training.epochs=[1]", "--seeds", "1", "--out", tmp_path / "out"]
+    assert command(*line, "--set", f"{RATES}=0.2") == 0
+    assert "does not reach rule 'drtp'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     {
