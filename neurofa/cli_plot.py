@@ -54,6 +54,8 @@ def _results(source: Path) -> "xarray.Dataset":
     saved = source.is_dir() and not path.exists() and (source / CHECKPOINT).exists()  # the library leaves that alone
     results = load_run(source).history if saved else read_results(path)
     if "rule" in results.dims:
+        whole = {"mode", "epoch"} <= set(results.dims)
+        require(whole, f"{path} is of a sweep, which has sweep.png; give a folder in its runs, or a comparison")
         return results
     known = {"rule", "mode", "seed", "test_error", "seconds", "synops_per_sample"} <= set(results.attrs)
     require(known, f"{path} is no result of a run or of a comparison; give the folder of one")

@@ -48,7 +48,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Runs side by side, a thread each; as many as cores unless given.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for runs, table and figure; neurofa-sweep/MODEL-MODE unless given.")
+        Path | None, typer.Option(help="Folder for runs, table and figure; one in neurofa-sweep unless given.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run anew what is there already.")] = False,
 ) -> None:
@@ -82,14 +82,15 @@ def sweep(
     if rules == "all":
         chosen = fitting(load_changed(model, changes, list(PRESETS), [mode]))
     chips = None if hardware is None else [name.strip() for name in hardware.split(",")]
-    folder = out or Path("neurofa-sweep") / f"{Path(model).name.removesuffix('.toml')}-{mode}"
+    parts = [Path(model).name.removesuffix(".toml"), *([Path(data).stem] if data else []), mode]
+    folder = out or Path("neurofa-sweep") / "-".join([*parts, *(key.rpartition(".")[2] for key in varied)])
     require(not folder.exists() or folder.is_dir(), f"{folder} is a file; choose another place with --out")
     several, share = read_seeds(seeds), _part(part)
     with reporting(1, "" if out else f"writing to {folder}") as reporter:
 
         def show(done: float, ended: int, total: int) -> None:
             if not KEPT:
-                KEPT.append(GOES_ON)
+                KEPT.append(GOES_ON + (", without --overwrite" if overwrite else ""))
             reporter.show(done / max(total, 1), f"{ended} of {total} runs have ended")
 
         swept = run_sweep(
@@ -119,6 +120,7 @@ def _part(given: str) -> tuple[int, int]:
 
 def _show(swept: "Sweep") -> None:
     """Means over seeds as a table on stdout, and the best setting of each rule where a validation set chooses it."""
+    from .swept import RUNS
     from .terminal import show_table
 
     results = swept.results
@@ -132,15 +134,17 @@ def _show(swept: "Sweep") -> None:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in swept.table:
         groups.setdefault(tuple(row[dim] for dim in dims), []).append(row)
+    diverged = {f"{RUNS}/{name}" for name in swept.diverged}
     lowest = [tuple(found[dim] for dim in dims) for found in swept.best]
     rows: list[dict[str, object]] = []
     for place, mine in groups.items():
         shown: dict[str, object] = dict(zip(dims, place, strict=True))
         for name in errors:
             values = [factor * row[name] for row in mine]
-            ended = any(value == value for value in values)
             mark = " *" if name == "validation_error" and place in lowest else ""
-            shown[f"{name.removesuffix('_error')} {what}"] = (mean_text(values, *form) if ended else "diverged") + mark
+            finite = any(value == value for value in values)
+            text = mean_text(values, *form) if finite or not all(row["run"] in diverged for row in mine) else "diverged"
+            shown[f"{name.removesuffix('_error')} {what}"] = text + mark
         shown["angle to bp, deg"] = mean_text([row["alignment_deg"] for row in mine], ".1f")
         shown["seconds"] = mean_text([row["seconds"] for row in mine], ".2f")
         shown["seeds"] = sum(row["test_error"] == row["test_error"] for row in mine)

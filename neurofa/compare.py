@@ -106,7 +106,7 @@ def compare(
         for seed in seeds:
             shown = data if isinstance(data, Data) else data(seed)
             if not table:
-                require_possible(model, rules, modes, shown)
+                require_possible(model, rules, modes, shown, epochs=epochs)
             notes[seed], guessing[seed] = shown.note, chance_error(shown)
             for mode, rule in product(modes, rules):
                 if mode in compiling:
@@ -159,7 +159,13 @@ def _as_lists(
 
 
 def require_possible(
-    model: Model, rules: Sequence[Rule], modes: Sequence[str], data: Data, chip: Hardware | None = None
+    model: Model,
+    rules: Sequence[Rule],
+    modes: Sequence[str],
+    data: Data,
+    chip: Hardware | None = None,
+    epochs: int | None = None,
+    probe_every: int | None = None,
 ) -> None:
     """Refuse what a run would refuse, before the runs of other rules and modes have taken their time."""
     for rule in rules:
@@ -168,7 +174,7 @@ def require_possible(
         for mode in modes:
             spiking = model.spiking_for(rule)
             protocol = training if mode == "rate" else spiking.training
-            check_protocol(protocol, data, None)
+            check_protocol(protocol if epochs is None else replace(protocol, epochs=epochs), data, probe_every)
             batch = 1 if protocol.batch_size == 1 else 2  # only whether there is more than one sample matters here
             plan = lower(network, own, precision=protocol.precision)
             if chip is not None:

@@ -17,7 +17,7 @@ from .io.data import Data
 from .rules import named
 from .run import train
 from .spec import Hardware, Network, Optimiser, Rule, Spiking, Training
-from .spec.errors import require
+from .spec.errors import as_tuple, require, require_kind
 
 LARGEST_SEED = 2**31 - 1
 USUAL = Training(epochs=100, batch_size=32)
@@ -29,7 +29,7 @@ SETTINGS = """
     rule
         A preset's name or composition, as in `neurofa rules`, or an `nf.Rule`.
     hidden
-        Widths of the hidden layers; none for a single layer.
+        Widths of the hidden layers; () for a single layer.
     activation
         Of the hidden layers.
     mode
@@ -99,19 +99,26 @@ class _ThreeFactorEstimator(BaseEstimator):
         """Train on samples that were checked; the output layer and the loss are those of a network of its own."""
         require_mode(self.mode)
         require(self.mode != "brian", "mode 'brian' has no predictions; use mode 'spiking', which agrees with it")
-        hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else tuple(self.hidden)
+        require_kind("training", self.training, Training, optional=True)
+        require_kind("spiking", self.spiking, Spiking, optional=True)
+        hidden = [self.hidden] if isinstance(self.hidden, int | np.integer) else as_tuple("hidden", self.hidden)
         sizes = (X.shape[1], *hidden, n_outputs)
         network = self.network or Network.dense(sizes, self.activation, output, loss, task=task)
         rule = named(self.rule) if isinstance(self.rule, str) else self.rule
         # a run tests itself after each epoch: one sample will do where nobody looks
         data = Data(X, y, X[:1], y[:1], name="the samples", task=task, n_outputs=n_outputs)
+        protocol = self._protocol(len(X))
+        require(
+            protocol.early_stopping is None, "early_stopping needs a validation set, which an estimator has none of"
+        )
         given = self.random_state
         seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(LARGEST_SEED))
         run = train(
-            network, rule, data, self.mode, seed, training=self._protocol(len(X)), spiking=self.spiking,
+            network, rule, data, self.mode, seed, training=protocol, spiking=self.spiking,
             hardware=self.hardware, threads=self.threads, probe_every=0,
         )  # fmt: skip
-        self.network_, self.rule_, self.params_, self.seed_ = network, rule, run.params, seed
+        self.network_, self.rule_, self.params_ = network, rule, run.params
+        self._how = {"mode": self.mode, "seed": seed, "spiking": self.spiking, "hardware": self.hardware}
         self.history_ = run.history.drop_vars(["test_loss", "test_error"])
         self.n_iter_ = int(run.history.sizes["epoch"])
 
@@ -126,10 +133,7 @@ class _ThreeFactorEstimator(BaseEstimator):
         """The fitted network and samples, as `nf.predict` takes them."""
         check_is_fitted(self)
         x = validate_data(self, X, dtype=REALS, reset=False)
-        return {
-            "net": self.network_, "rule": self.rule_, "params": self.params_, "x": x, "mode": self.mode,
-            "seed": self.seed_, "spiking": self.spiking, "hardware": self.hardware,
-        }  # fmt: skip
+        return {"net": self.network_, "rule": self.rule_, "params": self.params_, "x": x, **self._how}
 
 
 def _has_probabilities(estimator: _ThreeFactorEstimator) -> bool:

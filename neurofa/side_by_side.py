@@ -2,19 +2,25 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import active_children, current_process, get_context
-from threading import current_thread, main_thread
+from multiprocessing import active_children, current_process, get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from .spec.errors import InputError, first_line
 
 LOOK_EVERY_S = 0.5
+KILLED = "its process was killed, perhaps for memory; use fewer workers, or less data"
 
-_done: Any = None  # in a worker: the part of each job that is done, which the parent reads
+# in a worker: what the parent reads of each job, the part that is done and whether it has begun; and whether to end
+_done: Any = None
+_begun: Any = None
+_stopped = False
 
 
 def side_by_side(
@@ -23,10 +29,10 @@ def side_by_side(
     workers: int,
     watch: Callable[[float], None] | None = None,
 ) -> Generator[tuple[int, Any, str], None, None]:
-    """Do jobs in processes with one thread of BLAS each, and give their results as they finish.
+    """Do jobs in processes, with one thread of BLAS each unless the environment says otherwise.
 
     An exception in the caller, Ctrl-C among them, interrupts the workers and waits until they have saved what they
-    have; so does closing the generator.
+    have; so does closing the generator. Where a process is killed the other jobs go on in new ones.
 
     Parameters
     ----------
@@ -51,35 +57,62 @@ def side_by_side(
         raise SystemExit("neurofa: workers import the script; put what it runs under `if __name__ == '__main__':`")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers, which have a core each
     context = get_context("spawn")
-    done = context.Array("d", len(jobs), lock=False)
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin, initargs=(done,))
-    places: dict[Future[Any], int] = {
-        pool.submit(_in_worker, work, number, job, watch is not None): number for number, job in enumerate(jobs)
-    }
-    pending = set(places)
-    try:
-        while pending:
-            finished, pending = wait(pending, LOOK_EVERY_S if watch else None, FIRST_COMPLETED)
-            for future in finished:
-                done[places[future]] = 1.0
-                try:
-                    yield places[future], future.result(), ""
-                except InputError as error:
-                    yield places[future], None, " ".join(str(error).split())
-                except Exception as error:  # a fault in the job, or a process that was killed; the others go on
-                    yield places[future], None, f"{type(error).__name__}: {first_line(error)}"
-            if watch:
-                watch(sum(done))
-    except BaseException:
-        with _undisturbed():  # until the workers have saved what they have
-            pool.shutdown(wait=False, cancel_futures=True)
-            while children := active_children():  # again and again: a worker may have begun another job by then
-                for child in children:
-                    child.terminate()
-                children[0].join(0.5)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    done, begun = (context.Array(kind, len(jobs), lock=False) for kind in "di")
+    batches, suspected, others = [list(range(len(jobs)))], set[int](), active_children()
+    while batches:
+        left = batches.pop(0)
+        pool = ProcessPoolExecutor(
+            min(workers, len(left)), mp_context=context, initializer=_begin, initargs=(done, begun)
+        )
+        places: dict[Future[Any], int] = {
+            pool.submit(_in_worker, work, number, jobs[number], watch is not None): number for number in left
+        }
+        pending, killed = set(places), []
+        try:
+            while pending:
+                finished, pending = wait(pending, LOOK_EVERY_S if watch else None, FIRST_COMPLETED)
+                for future in finished:
+                    number = places[future]
+                    try:
+                        result = number, future.result(), ""
+                    except BrokenProcessPool:
+                        killed.append(number)
+                        continue
+                    except InputError as error:
+                        result = number, None, " ".join(str(error).split())
+                    except Exception as error:  # a fault in the job
+                        result = number, None, f"{type(error).__name__}: {first_line(error)}"
+                    done[number] = 1.0
+                    yield result
+                if watch:
+                    watch(sum(done))
+            if killed:
+                _end(others)  # those that were not killed save what they have
+        except BaseException:
+            with _undisturbed():
+                pool.shutdown(wait=False, cancel_futures=True)
+                _end(others)
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        # which of those that had begun was killed is not known: each has one more try, alone
+        suspects = [number for number in killed if begun[number]] or killed
+        if innocent := [number for number in killed if number not in suspects]:
+            batches.insert(0, innocent)
+        for number in suspects:
+            if number in suspected:
+                yield number, None, KILLED
+            else:
+                suspected.add(number)
+                batches.append([number])
+
+
+def _end(others: Collection[BaseProcess]) -> None:
+    """Interrupt the workers until all are gone: one may have begun another job by then."""
+    while children := [child for child in active_children() if child not in others]:
+        for child in children:
+            child.terminate()
+        children[0].join(0.5)
 
 
 @contextmanager
@@ -94,13 +127,24 @@ def _undisturbed() -> Generator[None, None, None]:
             signal.signal(number, handler)
 
 
-def _begin(done: Any) -> None:
-    global _done
-    _done = done
+def _begin(done: Any, begun: Any) -> None:
+    global _done, _begun
+    _done, _begun = done, begun
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent says when to stop
+    Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the parent, even if that is killed: the same command may be given again."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _in_worker(work: Callable[..., Any], number: int, job: tuple[Any, ...], watched: bool) -> Any:
+    if _stopped:
+        os._exit(1)  # what raises an exception would be given the next job
+    _begun[number] = 1
     usual = signal.signal(signal.SIGTERM, _interrupt_once)
     try:
         return work(*job, partial(_tell, number)) if watched else work(*job)
@@ -110,8 +154,12 @@ def _in_worker(work: Callable[..., Any], number: int, job: tuple[Any, ...], watc
 
 def _tell(number: int, fraction: float) -> None:
     _done[number] = fraction
+    if _stopped:  # and the exception was lost, as it is where another library ignores exceptions
+        raise KeyboardInterrupt
 
 
 def _interrupt_once(signum: int, frame: object) -> None:
+    global _stopped
+    _stopped = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it has saved what it has
     raise KeyboardInterrupt

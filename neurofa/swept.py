@@ -52,9 +52,8 @@ def collect(
         table: list[dict[str, Any]] = []
         diverged: dict[str, str] = {}
         for name, place in runs.items():
-            if not (ended := folder / RUNS / name / ENDED).exists():
+            if (told := what_ended(folder / RUNS / name)) is None:
                 continue
-            told = json.loads(ended.read_text(encoding="utf-8"))
             if "diverged" in told:
                 diverged[name] = told["diverged"]
             measured = {column: nan if told.get(column) is None else told[column] for column in MEASURED}
@@ -65,6 +64,15 @@ def collect(
         write_results(folder / RESULTS, results)
         _draw(results, folder)
     return results, table, diverged
+
+
+def what_ended(folder: Path) -> dict[str, Any] | None:
+    """What a run has left in its folder; None if it has not ended, or has left what cannot be read."""
+    try:
+        told = json.loads((folder / ENDED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def leave(folder: Path, told: Run | Diverged) -> None:
@@ -106,7 +114,7 @@ def _dataset(
         at = tuple(list(values).index(row[dim]) for dim, values in dims.items())
         for name, array in arrays.items():
             array[at] = row[name]
-    coords = {dim: _axis(values) for dim, values in dims.items()}
+    coords = {dim: list(values) for dim, values in dims.items()}
     return xarray.Dataset({name: (tuple(dims), array) for name, array in arrays.items()}, coords)
 
 
@@ -139,11 +147,6 @@ def best(results: "xarray.Dataset") -> list[dict[str, Any]]:
             )
             found.append({name: chosen[name].item() for name in (*outer, *inner, *means.data_vars)})
     return found
-
-
-def _axis(values: Sequence[Any]) -> list[Any]:
-    """Coordinates of one kind: text where they are not all numbers."""
-    return list(values) if all(isinstance(value, int | float) for value in values) else [str(value) for value in values]
 
 
 def _draw(results: "xarray.Dataset", folder: Path) -> None:

@@ -269,12 +269,86 @@ def test_values_of_every_kind(model, ran, tmp_path):
 
 
 def test_names_of_dims_are_told_apart(model, ran, tmp_path):
-    keys = {"spiking.training.epochs": [1], "spiking.seconds": [1]}
-    with pytest.raises(InputError, match=r"spiking.seconds"):
-        sweep(model, BP, keys, mode="spiking", out=tmp_path / "out")
     vary = {"network.layer.bias": [True], "network.output_layer.bias": [True, False]}
     swept = sweep(model, BP, vary, seeds=1, epochs=1, out=tmp_path / "out")
     assert list(swept.results.sizes) == ["rule", "network.layer.bias", "network.output_layer.bias", "seed"]
+
+
+def test_seeds_have_folders_of_their_own_however_long_the_values_are(model, ran, tmp_path):
+    vary = {"network.sizes": [[6, *[4] * 60, 3]], "training.epochs": [1]}
+    swept = sweep(model, BP, vary, seeds=3, out=tmp_path / "out")
+    assert len({row["run"] for row in swept.table}) == len(swept.table) == 3
+    assert len({row["validation_error"] for row in swept.table}) > 1
+
+
+def test_a_regression_has_losses(tmp_path, ran):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 4)), rng.random((40, 2)).astype(np.float32)
+    np.savez(
+        tmp_path / "lines.npz",
+        x_train=x,
+        y_train=y,
+        x_test=x[:9],
+        y_test=y[:9],
+        x_validation=x[9:15],
+        y_validation=y[9:15],
+    )
+    text = """[network]
+sizes = [4, 5, 2]
+output = "identity"
+loss = "mse"
+task = "regression"
+[training]
+epochs = 2
+batch_size = 8
+[data]
+name = "lines.npz"
+"""
+    (tmp_path / "lines.toml").write_text(text)
+    swept = sweep(tmp_path / "lines.toml", BP, {RATES: [0.01]}, seeds=1, out=tmp_path / "out")
+    history = nf.load_run(tmp_path / "out" / swept.table[0]["run"]).history
+    assert swept.table[0]["validation_error"] == history.validation_loss[-1]
+    assert swept.table[0]["test_error"] == history.test_loss[-1]
+    assert swept.results.attrs["task"] == "regression"
+
+
+def test_where_the_files_lie_does_not_matter(model, ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source, data in ((model, None), ("small.toml", None), ("small.toml", "~/small.npz")):
+        sweep(source, BP, {RATES: [0.02]}, seeds=1, data=data, out="out")
+    assert len(ran) == 1
+    save_npz(tmp_path / "small.npz", with_validation(network_for(BP, SIZES), seed=5))
+    sweep("small.toml", BP, {RATES: [0.02]}, seeds=1, data="~/small.npz", out="out")
+    assert len(ran) == 2
+
+
+def test_what_a_run_has_left_and_cannot_be_read_is_made_again(model, ran, tmp_path):
+    first = sweep(model, BP, {RATES: [0.02]}, seeds=1, out=tmp_path / "out")
+    for text in ('{"test_error": 0.', "[]", ""):
+        (tmp_path / "out" / first.table[0]["run"] / ENDED).write_text(text)
+        again = sweep(model, BP, {RATES: [0.02]}, seeds=1, out=tmp_path / "out")
+        assert without_time(again.table) == without_time(first.table)
+    assert len(ran) == 4
+
+
+def test_settings_of_one_rule_that_is_swept_alone(model, ran, tmp_path):
+    swept = sweep(model, DRTP, {f"rules.drtp.{RATES}": [0.02, 0.2]}, seeds=1, out=tmp_path / "out")
+    assert [row["learning_rate"] for row in swept.table] == [0.02, 0.2]
+    weights = [nf.load_run(tmp_path / "out" / row["run"]).params["layers.0.W"] for row in swept.table]
+    assert (weights[0] != weights[1]).any()
+
+
+def test_chips_of_ones_own(model, ran, tmp_path):
+    chip = nf.hardware.load_profile("int4")
+    swept = sweep(model, BP, {RATES: [0.2]}, hardware=chip, seeds=1, out=tmp_path / "out")
+    named = sweep(model, BP, {RATES: [0.2]}, hardware="int4", seeds=1, out=tmp_path / "out")
+    assert without_time(swept.table) == without_time(named.table)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(Path(nf.hardware.__file__).parent / "profiles" / "int4.toml", tmp_path / folder / "chip.toml")
+    with pytest.raises(InputError, match=r"hardware has \['chip'\] twice"):
+        sweep(model, BP, {RATES: [0.2]}, hardware=[tmp_path / "a" / "chip.toml", tmp_path / "b" / "chip.toml"])
 
 
 REFUSED = {
@@ -282,10 +356,24 @@ REFUSED = {
     "vary is": {"vary": [1e-3]},
     "give a list of values": {"vary": {RATES: 1e-3}},
     "unknown key": {"vary": {"training.rate": [1]}},
-    "each once": {"vary": {RATES: [0.1, 0.1]}},
-    "learning_rate has \\[\\]": {"vary": {RATES: []}},
-    "is a rule's own": {"vary": {f"rules.dfa.{RATES}": [0.1]}},
-    "cannot have": {"vary": {RATES: [None]}},
+    r"learning_rate has \[0.1\] twice": {"vary": {RATES: [0.1, 0.1]}},
+    r"learning_rate has \[1.0\] twice": {"vary": {RATES: [1, 1.0]}},
+    "learning_rate has no values": {"vary": {RATES: []}},
+    "is of one rule": {"vary": {f"rules.bp.{RATES}": [0.1]}},
+    f"{RATES} is None, which": {"vary": {RATES: [None]}},
+    "optimiser and training.optimiser.kind say the same": {
+        "vary": {"training.optimiser": ["sgd"], "training.optimiser.kind": ["adam"]}
+    },
+    "training.batch_size and training={batch_size=3} say the same": {
+        "vary": {"training.batch_size": [4]},
+        "settings": ["training={batch_size=3}"],
+    },
+    "epochs is -1": {"epochs": -1},
+    "probe_every is -1": {"probe_every": -1},
+    "seed is -1": {"seeds": [-1]},
+    "workers is '2'": {"workers": "2"},
+    "settings is 'training.epochs=2'": {"settings": "training.epochs=2"},
+    "hardware is 5": {"hardware": 5},
     "vary training.learning_rate": {"vary": {f"spiking.{RATES}": [0.1]}},
     "vary spiking.training.learning_rate": {"vary": {RATES: [0.1]}, "mode": "spiking"},
     "say the same": {"settings": [f"{RATES}=0.1"]},

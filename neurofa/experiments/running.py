@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from .. import __version__
 from ..exits import BAD_INPUT, FAILED, INTERRUPTED, complain
+from ..io.atomic import require_folder
 from ..io.results import environment, processors, write_table
 from ..side_by_side import side_by_side
 from ..spec.errors import InputError, require, require_choice
@@ -118,7 +119,7 @@ def _run(script: Script, mode: str, options: argparse.Namespace) -> int:
     if missing and hasattr(script.module, "ready"):
         script.module.ready(mode)
     for folder in (results, runs):
-        _make(folder)  # now, and not when hours of work are to be written
+        require_folder(folder)  # now, and not when hours of work are to be written
     if mode == "quick":
         table.unlink(missing_ok=True)
     if left_out and missing:
@@ -164,15 +165,6 @@ def _chosen(jobs: list[Job], only: Sequence[str]) -> list[Job]:
         chosen = [job for job in chosen if str(job[column]) in values.split(",")]
     require(len(chosen) > 0, f"no job has all of: {' '.join(only)}; --list shows the jobs")
     return chosen
-
-
-def _make(folder: Path) -> None:
-    """Make a folder that is written to later."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {str(folder)!r}: {error.strerror}; choose another one") from None
-    require(os.access(folder, os.W_OK), f"cannot write into {str(folder)!r}; permit it, or choose another --results")
 
 
 def _store(table: Path, lock: Path, job: Job, made: Sequence[Row], left_out: Set[tuple[str, ...]]) -> None:

@@ -67,6 +67,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder that is written to later, so that hours of work need not be done to find that it cannot be.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or not be written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {str(path)!r}: {error.strerror}; choose another one") from None
+    if not os.access(path, os.W_OK):
+        raise InputError(f"cannot write into {str(path)!r}; permit it, or choose another folder")
+
+
 def remove(path: str | os.PathLike[str]) -> None:
     """Remove a file if it is there.
 

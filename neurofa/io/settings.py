@@ -69,7 +69,7 @@ def settings_out_of_reach(
         f"setting {setting!r} does not reach rule {rule!r}, for which the model has its own"
         for setting in settings
         for rule in rules
-        if any(path[0] != "rules" and _has_own(own, rule, path) for path in _paths(read_setting(setting)))
+        if any(path[0] != "rules" and _has_own(own, rule, path) for path in paths_of(read_setting(setting)))
     ]
 
 
@@ -86,7 +86,7 @@ def require_said_once(settings: Sequence[str], option: str, *keys: str) -> None:
         Keys that it takes the place of, such as ``training.epochs``; of a rule's own settings, too.
     """
     for setting in settings:
-        for path in _paths(read_setting(setting)):
+        for path in paths_of(read_setting(setting)):
             part = path[2:] if path[0] == "rules" else path
             require(_dotted(part) not in keys, f"setting {setting!r} and {option} say the same; leave one of them out")
 
@@ -121,7 +121,7 @@ def read_setting(setting: str) -> Table:
             f"setting {setting!r} is not KEY=VALUE in TOML: {line(error)}; text needs quotes, as in "
             "'data.name=\"mnist\"'"
         ) from None
-    require(bool(_paths(table)), f"setting {setting!r} sets nothing; give KEY=VALUE, as in 'training.epochs=3'")
+    require(bool(paths_of(table)), f"setting {setting!r} sets nothing; give KEY=VALUE, as in 'training.epochs=3'")
     return table
 
 
@@ -147,7 +147,7 @@ def _in_toml(key: str, value: Any) -> str:
         return str(value)
     known = isinstance(value, bool | int | float | str)
     require(known, f"{key} is {described(value)}, which a model's file cannot have; give a number, text or a list")
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_variation(text: str) -> tuple[str, list[Any]]:
@@ -159,7 +159,7 @@ def read_variation(text: str) -> tuple[str, list[Any]]:
         If it is no list of values of one key.
     """
     table: Any = read_setting(text)
-    paths = _paths(table)
+    paths = paths_of(table)
     require(len(paths) == 1, f"{text!r} varies {len(paths)} keys; give them one by one")
     for name in paths[0]:
         table = table[name]
@@ -178,9 +178,30 @@ def key_for(own: Table, rule: str, key: str) -> str:
         The rule's name.
     key
         As for all rules, such as ``training.learning_rate``.
+
+    Raises
+    ------
+    InputError
+        If the model has some settings of the rule's own below the key, which a value for all would drop.
     """
-    path = _paths(read_setting(f"{key}=0"))[0]
-    return _dotted(("rules", rule, *path)) if _has_own(own, rule, path) else key
+    path = path_of(key)
+    if not isinstance(own, dict) or not _has_own(own, rule, path):
+        return key
+    value: Any = own[rule]
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    dropped = [f"{key}.{name}" for name in value] if isinstance(value, dict) and "kind" not in value else []
+    require(
+        not dropped,
+        f"rule {rule!r} has {', '.join(dropped)} of its own in the model, which another {key} would drop; vary a key "
+        "below it, or leave the rule out",
+    )
+    return _dotted(("rules", rule, *path))
+
+
+def path_of(key: str) -> Path:
+    """The names that a dotted key consists of."""
+    return paths_of(read_setting(f"{key}=0"))[0]
 
 
 def require_heard(settings: Sequence[str], own: Table, rules: Sequence[str], modes: Sequence[str]) -> None:
@@ -196,7 +217,7 @@ def require_heard(settings: Sequence[str], own: Table, rules: Sequence[str], mod
         Names of what is run.
     """
     for setting in settings:
-        for path in _paths(read_setting(setting)):
+        for path in paths_of(read_setting(setting)):
             reasons = [_unheard(path, own, rule, mode) for rule in rules for mode in modes]
             require(not all(reasons), f"setting {setting!r} {next(iter(reasons), '')}")
 
@@ -248,10 +269,10 @@ def used_alone(table: Table, rules: Sequence[str], modes: Sequence[str]) -> Tabl
     return kept
 
 
-def _paths(table: Table) -> list[Path]:
+def paths_of(table: Table) -> list[Path]:
     """Keys of all values in a table and the tables in it."""
     found: list[Path] = []
     for name, value in table.items():
-        inside = _paths(value) if isinstance(value, dict) else [()]
+        inside = paths_of(value) if isinstance(value, dict) else [()]
         found += [(name, *path) for path in inside]
     return found

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS, MOST_PANELS = 4, 24
+LONGEST_LABEL = 20  # letters
 DECADE = 8.0  # ratio of the largest value to the smallest from which an axis is logarithmic
 
 
@@ -68,14 +69,14 @@ def sweep_figure(results: "xarray.Dataset") -> Figure | None:
         rows = -(-len(places) // columns)
         width = PAGE if columns > 1 else 0.6 * PAGE
         across = legend_columns([NAMES.get(rule, rule) for rule in rules], width)
-        names = max((len(str(value)) for value in results[along].values), default=0)
+        names = max((len(_short(value)) for value in results[along].values), default=0)
         below = 0.16 * (1 + -(-len(rules) // across)) + (0 if _is_numeric(results[along]) else 0.04 * names)
         figure = Figure(figsize=(width, (1.5 + 0.13 * len(apart)) * rows + 0.65 + below), layout="constrained")
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         counts: list[int] = []
         for ax, place in zip(axes, places, strict=False):
             counts += _panel(ax, error.sel(place) * factor, along, rules)
-            ax.set_title("\n".join(f"{_words(dim)} {value}" for dim, value in place.items()))
+            ax.set_title("\n".join(f"{_words(dim)} {_short(value)}" for dim, value in place.items()))
         for ax in axes[len(places) :]:
             ax.remove()
         _scale(axes[0], error.mean("seed").values * factor)
@@ -110,9 +111,9 @@ def _panel(ax: "Axes", error: "xarray.DataArray", along: str, rules: list[str]) 
         elif low is not None and high is not None:  # names have no order that a line could follow
             ax.vlines(places, low, high, color=color, linewidth=1.0)
         ax.plot(places, mean, "o", color=color, markersize=2.6)
-        counts.append(int(np.isfinite(found).any(axis=1).sum()))
+        counts += [int(count) for count in np.isfinite(found).sum(axis=0) if count]
     if not numeric:
-        ax.set_xticks(x, [str(value) for value in values], rotation=30, ha="right", rotation_mode="anchor")
+        ax.set_xticks(x, [_short(value) for value in values], rotation=30, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.5, len(x) - 0.5)
         ax.grid(False, axis="x")
     elif x.min() > 0 and x.max() > DECADE * x.min():
@@ -125,7 +126,7 @@ def _panel(ax: "Axes", error: "xarray.DataArray", along: str, rules: list[str]) 
 
 
 def _is_numeric(values: "xarray.DataArray") -> bool:
-    return bool(np.issubdtype(values.dtype, np.number))
+    return bool(np.issubdtype(values.dtype, np.number) and np.isfinite(values.values).all())
 
 
 def _scale(ax: "Axes", means: np.ndarray) -> None:
@@ -136,6 +137,11 @@ def _scale(ax: "Axes", means: np.ndarray) -> None:
         log_ticks(ax)
     else:
         ax.set_ylim(bottom=0)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 
 def _words(dim: str) -> str:
