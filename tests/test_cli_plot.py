@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib import pyplot as plt
 
 import neurofa as nf
@@ -94,3 +95,11 @@ def test_what_cannot_be_drawn_is_said_in_a_line(left, tmp_path, capsys, source, 
     assert said.count("\n") == 1
     assert any(part in said for part in message.split("|")), said
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("what", ["curves", "angles", "activity"])
+def test_a_sweep_has_a_picture_of_its_own(tmp_path, capsys, what):
+    errors = xr.Dataset({"test_error": (("rule", "learning_rate", "seed"), np.zeros((1, 1, 1)))}, {"rule": ["bp"]})
+    write_results(tmp_path / "results.nc", errors)
+    assert plotted(tmp_path, "--what", what) == 2
+    assert "is of a sweep, which has sweep.png; give a folder in its runs" in capsys.readouterr().err

@@ -176,3 +176,11 @@ def test_the_key_that_reaches_a_rule_is_its_own_where_it_has_one():
     assert key_for(own, "drtp", "training.epochs") == "training.epochs"
     assert key_for(own, "bp", "training.learning_rate") == "training.learning_rate"
     assert key_for({"a/b/c": {"x": 1}}, "a/b/c", "x") == 'rules."a/b/c".x'
+    own = {
+        "dfa": {"training": {"optimiser": {"epsilon": [1e-10, 1e-8]}}},
+        "fa": {"training": {"optimiser": {"kind": "sgd"}}},
+    }
+    with pytest.raises(InputError, match=r"has training\.optimiser\.epsilon of its own in the model, which another"):
+        key_for(own, "dfa", "training.optimiser")
+    assert key_for(own, "fa", "training.optimiser") == "rules.fa.training.optimiser"
+    assert key_for(own, "dfa", "training.optimiser.kind") == "training.optimiser.kind"

@@ -89,3 +89,16 @@ def test_no_figure_of_nothing_and_none_of_too_many_panels():
     for wrong in (xr.Dataset(), results()):
         with pytest.raises(InputError, match="give the results of one"):
             sweep_figure(wrong)
+
+
+def test_seeds_are_counted_where_they_are():
+    swept = results(learning_rate=[1, 2], seeds=3)
+    swept.test_error.loc[{"learning_rate": 2, "seed": [1, 2]}] = np.nan  # diverged
+    assert sweep_figure(swept).legends[0].get_title().get_text() == "mean of 1 to 3 seeds, band: min to max"
+
+
+def test_infinity_is_a_name_and_long_names_are_cut():
+    (ax,) = sweep_figure(results(tau_mod_ms=[10.0, np.inf])).axes
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["10.0", "inf"]
+    (ax,) = sweep_figure(results(optimiser=["sgd", '{kind = "momentum", momentum = 0.5}'])).axes
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["sgd", '{kind = "momentum",…']
