@@ -10,7 +10,9 @@ Angles (delta z of single samples, mean over 256 training samples; the rows have
 each epoch instead of ten times, and smoothed by as much (momentum 0.95 a measurement there, 0.95^10 here). Rows have 50
 epochs of the 500, of which the second is epoch 11. The order of the angles was one finding before, and is two now, as
 it can fail for two reasons; the order of training errors and that angles level off are the paper's words too. With
-delta z, dfa has the lowest angle in the second hidden layer, with delta y fa has it, as in the paper.
+delta z, dfa has the lowest angle in the second hidden layer, with delta y fa has it, as in the paper. That angles level
+off holds with delta z and fails with delta y, as those of dfa (first layer) and sdfa (second layer) turn and rise again
+after epoch 50. So neither reading agrees with all that the text says of angles.
 """
 
 import sys

@@ -13,10 +13,10 @@ half a point to a point with 1000. The best explanation is early stopping: they 
 and the lowest are within three quarters of a point of the paper's. (The paper's supplementary figure 2, which stops
 nothing, has a third of this rate for drtp.)
 
-With dropout of 0.25 those of bp, fa and dfa in 3072-500-10 are missed by up to half a point. The best explanation is
-the number of training images: with 30,000 of them (and as many epochs) the error of bp is 2.0 points higher, without
-dropout 1.4 (`frenkel_2021_table2_images.py --networks fc1_500_dropout_0.25 fc1_500 --images 30000`, seed 0, an EPYC,
-2026-11-30). The paper has 50,000.
+With dropout of 0.25 those of bp, fa and dfa in 3072-500-10 are missed by up to half a point, that of bp in 3072-1000-10
+by a tenth of one. The best explanation is the number of training images: with 30,000 of them (and as many epochs) the
+error of bp is 2.0 points higher, without dropout 1.4 (`frenkel_2021_table2_images.py --networks fc1_500_dropout_0.25
+fc1_500 --images 30000`, seed 0, an EPYC, 2026-11-30). The paper has 50,000.
 """
 
 import sys

@@ -5,6 +5,7 @@ paper's, which chose optimiser (gradient descent, Adam, RMSprop), rate, epochs a
 are no RMSprop, 100 epochs and one way to begin.
 """
 
+import argparse
 import time
 from dataclasses import replace
 from functools import cache
@@ -19,6 +20,7 @@ SEARCHED = {"sgd": (0.003, 0.01, 0.03, 0.1), "adam": (3e-5, 1e-4, 3e-4, 1e-3)}
 # for bp, dfa and mdfa, but fa does not learn at it. With ReLU 0.003 was better for fa only, and Adam not searched.
 RATES = {"sgd": 0.03, "adam": 1e-4}
 SLOWER = {("relu", "fa", "sgd"): 0.003}
+FEEDBACK_STD = 0.1  # that of the models
 
 
 @cache
@@ -66,12 +68,15 @@ def described(job: dict, rate: float | None = None) -> tuple:
     return network, training, rule, replace(model.data, name=job["data"], train_samples=n * IMAGES_PER_CLASS)
 
 
-def trained_on(job: dict, folder: Path | None, rate: float | None = None):
+def trained_on(job: dict, folder: Path | None, rate: float | None = None, feedback_std: float = FEEDBACK_STD):
     """The run of a job: parameters of the best validation error; and the data it has seen."""
     import neurofa as nf
     from neurofa.experiments import trained
 
     network, training, rule, spec = described(job, rate)
+    if feedback_std != FEEDBACK_STD:
+        layers = (replace(layer, feedback_init=nf.Init("normal", std=feedback_std)) for layer in network.layers)
+        network = replace(network, layers=tuple(layers))
     data = nf.load_data(spec, seed=job["seed"])
     unseen = replace(data, x_test=data.x_test[:1], y_test=data.y_test[:1])  # it is looked at once, after training
     return trained(folder, network, rule, unseen, job["seed"], training=training), data
@@ -91,17 +96,27 @@ def one(job: dict, folder: Path) -> list[dict]:
     return [dict(zip(MEASURED, values, strict=True)) | {"seconds": round(run.seconds, 1)}]
 
 
-def search(seed: int = 100, epochs: int = 30) -> None:
-    """Print the best validation error under each setting, on a pair of a seed that no table has."""
+def search(arguments: list[str] | None = None) -> None:
+    """Print the best validation and training error under each setting, on a pair of a seed that no table has."""
     import neurofa as nf
 
-    settings = [(optimiser, rate) for optimiser, rates in SEARCHED.items() for rate in rates]
-    for activation, rule, (optimiser, rate) in product(("tanh", "relu"), RULES, settings):
+    parser = argparse.ArgumentParser(description=search.__doc__)
+    parser.add_argument("--activations", nargs="+", default=["tanh", "relu"])
+    parser.add_argument("--rules", nargs="+", default=RULES)
+    parser.add_argument("--optimisers", nargs="+", choices=SEARCHED, default=list(SEARCHED))
+    parser.add_argument("--rates", nargs="+", type=float, help="in place of those of each optimiser")
+    parser.add_argument("--feedback-std", type=float, default=FEEDBACK_STD, help="deviation of B")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=100)
+    given = parser.parse_args(arguments)
+    settings = [(optimiser, rate) for optimiser in given.optimisers for rate in given.rates or SEARCHED[optimiser]]
+    for activation, rule, (optimiser, rate) in product(given.activations, given.rules, settings):
         job = {"data": source(), "classes": 2, "activation": activation, "rule": rule, "optimiser": optimiser}
-        job |= {"seed": seed, "epochs": epochs}
+        job |= {"seed": given.seed, "epochs": given.epochs}
         began = time.process_time()
         try:
-            errors = [trained_on(job, None, rate)[0].history[f"{part}_error"].min() for part in ("validation", "train")]
+            history = trained_on(job, None, rate, given.feedback_std)[0].history
+            errors = [history[f"{part}_error"].min() for part in ("validation", "train")]
         except nf.InputError:  # it has diverged
             errors = [float("nan")] * 2
         words = "validation {:.3f} training {:.3f}".format(*map(float, errors))
