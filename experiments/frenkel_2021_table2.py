@@ -11,7 +11,8 @@ Without dropout the errors of drtp are missed, but for 3072-500-10 with flips: b
 half a point to a point with 1000. The best explanation is early stopping: they rise by 1.3 points (500), 2.1 (1000) and
 1.3 (1000 with flips) from their lowest to the last 10 epochs, those of other rules in these networks by 0.6 at most,
 and the lowest are within three quarters of a point of the paper's. (The paper's supplementary figure 2, which stops
-nothing, has a third of this rate for drtp.)
+nothing, has a third of this rate for drtp.) For the same reason drtp is not better than
+sdfa in every network, as it is by the lowest errors.
 
 With dropout of 0.25 those of bp, fa and dfa in 3072-500-10 are missed by up to half a point, that of bp in 3072-1000-10
 by a tenth of one. The best explanation is the number of training images: with 30,000 of them (and as many epochs) the

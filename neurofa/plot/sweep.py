@@ -1,6 +1,7 @@
 """The picture of a sweep: the error of each rule over the values of a setting."""
 
 from itertools import product
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ..spec.errors import require
 from .common import (
+    DASHDOT,
+    DASHED,
+    DOTTED,
     NAMES,
     PAGE,
+    SOLID,
     band_opacity,
     draw_line,
     legend_columns,
@@ -29,6 +34,12 @@ if TYPE_CHECKING:
 
 COLUMNS, MOST_PANELS = 4, 24
 LONGEST_LABEL = 20  # letters
+MARKS: dict[Any, dict[str, Any]] = {  # where no line tells rules of one colour apart
+    SOLID: {"marker": "o"},
+    DASHED: {"marker": "o", "markerfacecolor": "white"},
+    DASHDOT: {"marker": "s"},
+    DOTTED: {"marker": "^"},
+}
 DECADE = 8.0  # ratio of the largest value to the smallest from which an axis is logarithmic
 
 
@@ -69,7 +80,7 @@ def sweep_figure(results: "xarray.Dataset") -> Figure | None:
         rows = -(-len(places) // columns)
         width = PAGE if columns > 1 else 0.6 * PAGE
         across = legend_columns([NAMES.get(rule, rule) for rule in rules], width)
-        names = max((len(_short(value)) for value in results[along].values), default=0)
+        names = max((len(line) for label in _labels(results[along]) for line in label.splitlines()), default=0)
         below = 0.16 * (1 + -(-len(rules) // across)) + (0 if _is_numeric(results[along]) else 0.04 * names)
         figure = Figure(figsize=(width, (1.5 + 0.13 * len(apart)) * rows + 0.65 + below), layout="constrained")
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -86,9 +97,8 @@ def sweep_figure(results: "xarray.Dataset") -> Figure | None:
             ax.tick_params(labelbottom=index + columns >= len(places))
             ax.set_ylabel(what + unit if index % columns == 0 else "")
         figure.suptitle(str(results.attrs.get("title") or ""))
-        marks: dict[str, Any] = {} if _is_numeric(results[along]) else {"marker": "o", "markersize": 2.6}
-        lines = rule_lines(rules).items()
-        handles = [Line2D([], [], label=NAMES.get(rule, rule), **line | marks) for rule, line in lines]
+        looks = {rule: line if _is_numeric(results[along]) else _mark(line) for rule, line in rule_lines(rules).items()}
+        handles = [Line2D([], [], label=NAMES.get(rule, rule), **look) for rule, look in looks.items()]
         spread = seeds_text(counts, "range").replace("band", "band" if _is_numeric(results[along]) else "bar")
         figure.legend(handles=handles, title=spread, loc="outside lower center", ncols=across)
     return figure
@@ -110,10 +120,10 @@ def _panel(ax: "Axes", error: "xarray.DataArray", along: str, rules: list[str]) 
             draw_line(ax, places, found, band="range", label=rule, opacity=band_opacity(len(rules)), **line)
         elif low is not None and high is not None:  # names have no order that a line could follow
             ax.vlines(places, low, high, color=color, linewidth=1.0)
-        ax.plot(places, mean, "o", color=color, markersize=2.6)
+        ax.plot(places, mean, **_mark(line | {"linestyle": SOLID} if numeric else line))
         counts += [int(count) for count in np.isfinite(found).sum(axis=0) if count]
     if not numeric:
-        ax.set_xticks(x, [_short(value) for value in values], rotation=30, ha="right", rotation_mode="anchor")
+        ax.set_xticks(x, _labels(error[along]), rotation=30, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.5, len(x) - 0.5)
         ax.grid(False, axis="x")
     elif x.min() > 0 and x.max() > DECADE * x.min():
@@ -137,6 +147,19 @@ def _scale(ax: "Axes", means: np.ndarray) -> None:
         log_ticks(ax)
     else:
         ax.set_ylim(bottom=0)
+
+
+def _mark(line: dict[str, Any]) -> dict[str, Any]:
+    """Points alone, in the colour of a rule's line and a shape for its pattern."""
+    return {"color": line["color"], "linestyle": "", "markersize": 2.6, **MARKS[line["linestyle"]]}
+
+
+def _labels(values: "xarray.DataArray") -> list[str]:
+    """The values in short; in several lines where they cannot be told apart in short."""
+    short = [_short(value) for value in values.values]
+    if len(set(short)) == len(short):
+        return short
+    return [fill(str(value), LONGEST_LABEL) for value in values.values]
 
 
 def _short(value: object) -> str:

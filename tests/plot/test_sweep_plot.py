@@ -102,3 +102,19 @@ def test_infinity_is_a_name_and_long_names_are_cut():
     assert [text.get_text() for text in ax.get_xticklabels()] == ["10.0", "inf"]
     (ax,) = sweep_figure(results(optimiser=["sgd", '{kind = "momentum", momentum = 0.5}'])).axes
     assert [text.get_text() for text in ax.get_xticklabels()] == ["sgd", '{kind = "momentum",…']
+
+
+def test_names_that_cannot_be_told_apart_in_short_are_written_out():
+    rates = ["[0.0012, 0.0012, 0.0001]", "[0.0012, 0.0012, 0.0004]"]
+    (ax,) = sweep_figure(results(learning_rate=rates)).axes
+    shown = [text.get_text() for text in ax.get_xticklabels()]
+    assert shown == [rate.replace("2, 0.000", "2,\n0.000") for rate in rates]
+
+
+def test_rules_of_one_colour_have_points_of_their_own():
+    swept = results(hidden=["tanh", "relu"]).assign_coords(rule=["sdfa", "mdfa"])
+    figure = sweep_figure(swept)
+    (ax,) = figure.axes
+    drawn = [(line.get_color(), line.get_markerfacecolor()) for line in ax.lines]
+    shown = [(line.get_color(), line.get_markerfacecolor()) for line in figure.legends[0].get_lines()]
+    assert drawn == shown == [("#E69F00", "#E69F00"), ("#E69F00", "white")]
