@@ -13,9 +13,10 @@ fixed, and each method begins in one way.
 
 That mDFA is ahead of DFA cannot be seen here: with one output, weights from 0 and an odd activation, DFA is mDFA
 without its bound, up to the signs of hidden neurons. Nor does bp, or mDFA, fit all training images, as both do in the
-paper. The best explanation for bp is a rate that is too small: in the authors' code its loss is summed over the batch,
-which under plain gradient descent is 64 times the rate, and 0.1 is the largest tried here. Not tried yet: larger rates
-for bp, RMSprop, more than 100 epochs, and larger feedback (a deviation of 1).
+paper. In the authors' code the loss of bp is summed over the batch, which under plain gradient descent
+is 64 times the rate; that is not the reason: on a pair of seed 100, tanh, bp leaves 18 % of the training images wrong
+with a rate of 0.1, 47 % with 0.5 and 46 % with 1.92 (`lechner_2020_cifar.py --activations tanh --rules bp --optimisers
+sgd --rates 0.1 0.5 1.92 --epochs 100`, an Intel Xeon, 2026-12-01). Not tried yet: RMSprop, more than 100 epochs.
 """
 
 import sys

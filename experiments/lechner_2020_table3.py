@@ -7,8 +7,8 @@ with as many images (500 a class), and only what the paper says in words is judg
 The paper's dfa and mdfa underfit (a quarter of the training images right with 10 classes), and so it has bp > fa > mdfa
 and dfa; here they fit most, and that order and mdfa's decline are missed. The best explanation is the size of B, a
 deviation of 0.1 here: one of 1, or the U(+-n^(1/4)) that the authors' code makes of its scaled uniform, would drive
-tanh into saturation. That bp does not reach 99 % is explained in lechner_2020_table1: its rate. Not tried yet: such a
-B, and larger rates for bp.
+tanh into saturation. That bp does not reach 99 % is not
+explained (see lechner_2020_table1). Not tried yet: such a B.
 """
 
 import sys
